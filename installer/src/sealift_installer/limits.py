@@ -1,0 +1,33 @@
+"""Every limit of the trusted side, in one place. Sizes are in bytes."""
+
+from dataclasses import dataclass
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much is read, counted or nested before a bundle is refused."""
+
+    # Documents of the bundle. A manifest of 5,000 archives has about 4 MiB.
+    envelope: int = 64 * MIB
+    root: int = 1 * MIB
+    checksums: int = 16 * MIB
+    signature_file: int = 4096
+    index: int = 512 * MIB
+    template: int = 64 * MIB
+    # The bundle's directory.
+    bundle_files: int = 100_000
+    root_versions: int = 1024
+    # An archive's members.
+    members: int = 2_000_000
+    unpacked: int = 1024 * 1024 * MIB
+    path: int = 1024
+    component: int = 255
+    depth: int = 64
+    link_target: int = 1024
+    # One extended header of a tar archive: PAX records or a GNU long name.
+    extended_header: int = 1 * MIB
+
+
+LIMITS = Limits()

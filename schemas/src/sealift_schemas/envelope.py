@@ -1,0 +1,89 @@
+"""DSSE envelopes: https://github.com/secure-systems-lab/dsse, version 1.
+
+Only the syntax; who signed is decided by sealift_installer.trust. An envelope equals its canonical
+re-encoding, so that there is one byte sequence for each (base64 has spare bits, JSON has spaces).
+"""
+
+import base64
+import binascii
+import re
+from dataclasses import dataclass
+
+from sealift_schemas.strictjson import SHA256, DocumentError, Fields, encode, parse
+
+BASE64 = re.compile(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """One signature: the claimed key id (SHA-256 of the SubjectPublicKeyInfo) and its bytes."""
+
+    keyid: str
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A payload, its type and the signatures over both."""
+
+    payload: bytes
+    payload_type: str
+    signatures: tuple[Signature, ...]
+
+    @classmethod
+    def read(cls, data: bytes, *, what: str, limit: int) -> "Envelope":
+        """Read an envelope of at most `limit` bytes.
+
+        Raises:
+            DocumentError: it is none, or not in its canonical encoding.
+        """
+        with Fields(parse(data, what=what, limit=limit), what) as fields:
+            payload = _bytes(fields.text("payload", BASE64, "base64"), fields.place("payload"))
+            payload_type = fields.text("payloadType")
+            signatures = fields.items("signatures", _signature, minimum=1)
+        envelope = cls(payload, payload_type, signatures)
+        if envelope.encode() != data:
+            raise DocumentError(what, "the canonical encoding of the envelope", "another one")
+        return envelope
+
+    def encode(self) -> bytes:
+        """Return the canonical encoding: one line, so that sed can take it apart."""
+        return encode(
+            {
+                "payload": base64.b64encode(self.payload).decode("ascii"),
+                "payloadType": self.payload_type,
+                "signatures": [
+                    {
+                        "keyid": signature.keyid,
+                        "sig": base64.b64encode(signature.signature).decode("ascii"),
+                    }
+                    for signature in self.signatures
+                ],
+            }
+        )
+
+    @property
+    def signed_bytes(self) -> bytes:
+        """What a signature covers: DSSE's pre-authentication encoding of type and payload."""
+        return pre_authentication_encoding(self.payload_type, self.payload)
+
+
+def pre_authentication_encoding(payload_type: str, payload: bytes) -> bytes:
+    """Return `DSSEv1 LEN(type) type LEN(payload) payload`, lengths in bytes (DSSE protocol)."""
+    kind = payload_type.encode("utf-8")
+    return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
+
+
+def _signature(value: object, where: str) -> Signature:
+    with Fields(value, where) as fields:
+        return Signature(
+            keyid=fields.text("keyid", SHA256, "64 lower-case hexadecimal digits"),
+            signature=_bytes(fields.text("sig", BASE64, "base64"), fields.place("sig")),
+        )
+
+
+def _bytes(text: str, where: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise DocumentError(where, "base64", str(error)) from None

@@ -1,0 +1,209 @@
+"""The lock, sealift.lock: what was found for the spec, exactly. A bundle carries just this.
+
+The sequence is raised whenever something changed, and all times in a bundle come from `created`.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sealift_schemas.keys import TOOL_NAME
+from sealift_schemas.manifest import (
+    DIGEST_SOURCES,
+    FORMATS,
+    KINDS,
+    PLATFORM_OR_ANY,
+    PREFIX,
+    SOURCE_KINDS,
+    STREAM,
+    VERSION,
+    read_links,
+)
+from sealift_schemas.strictjson import DocumentError, Fields, encode, parse, shorten
+
+FORMAT = 1
+LIMIT = 64 * 1024 * 1024
+# Which rules relocate the archive: see sealift_bundler.relocation.
+RECIPES = ("cpython", "pypy", "graalpy", "pyodide", "wheel", "generic")
+FILENAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,87}[A-Za-z0-9_+-]")
+WHEEL = re.compile(r"[A-Za-z0-9._+!-]+\.whl")
+
+
+@dataclass(frozen=True, slots=True)
+class LockedArchive:
+    """One archive, found: where its bytes are, what they must be, how they are installed.
+
+    `filename` is the last segment of its name in `archives/`; `size` is in bytes; `strip` is as in
+    the spec; `build` is the text of uv's BUILD file.
+    """
+
+    name: str
+    kind: str
+    source: str
+    request: str
+    version: str
+    platform: str
+    url: str
+    filename: str
+    format: str
+    sha256: str
+    size: int
+    digest_source: str
+    recipe: str
+    strip: int | None = None
+    prefix: str | None = None
+    build: str | None = None
+    links: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, value: object, where: str) -> "LockedArchive":
+        """Read one entry of `archives`."""
+        with Fields(value, where) as fields:
+            return cls(
+                name=fields.text("name", TOOL_NAME, "an install key or a tool's directory name"),
+                kind=fields.choice("kind", KINDS),
+                source=fields.choice("source", SOURCE_KINDS),
+                request=fields.text("request"),
+                version=fields.text("version", VERSION, "a version"),
+                platform=fields.text("platform", PLATFORM_OR_ANY, "a platform or any"),
+                url=fields.text("url"),
+                filename=fields.text("filename", FILENAME, "a portable file name"),
+                format=fields.choice("format", FORMATS),
+                sha256=fields.sha256("sha256"),
+                size=fields.integer("size", minimum=1),
+                digest_source=fields.choice("digest_source", DIGEST_SOURCES),
+                recipe=fields.choice("recipe", RECIPES),
+                strip=fields.integer("strip", maximum=16) if fields.has("strip") else None,
+                prefix=fields.optional_text("prefix", PREFIX, "an absolute path"),
+                build=fields.optional_text("build"),
+                links=read_links(fields, "links"),
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the archive as JSON values."""
+        optional = {"strip": self.strip, "prefix": self.prefix, "build": self.build}
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "source": self.source,
+            "request": self.request,
+            "version": self.version,
+            "platform": self.platform,
+            "url": self.url,
+            "filename": self.filename,
+            "format": self.format,
+            "sha256": self.sha256,
+            "size": self.size,
+            "digest_source": self.digest_source,
+            "recipe": self.recipe,
+            **{name: value for name, value in optional.items() if value is not None},
+            "links": dict(self.links),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class LockedWheel:
+    """A wheel that unseal needs on the target; `size` is in bytes."""
+
+    filename: str
+    url: str
+    sha256: str
+    size: int
+
+    @classmethod
+    def from_json(cls, value: object, where: str) -> "LockedWheel":
+        """Read one entry of `wheels`."""
+        with Fields(value, where) as fields:
+            return cls(
+                filename=fields.text("filename", WHEEL, "a wheel's file name"),
+                url=fields.text("url"),
+                sha256=fields.sha256("sha256"),
+                size=fields.integer("size", minimum=1),
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the wheel as JSON values."""
+        return {
+            "filename": self.filename,
+            "url": self.url,
+            "sha256": self.sha256,
+            "size": self.size,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class LockedCatalog:
+    """A catalogue that was read, by address and digest."""
+
+    url: str
+    sha256: str
+
+    @classmethod
+    def from_json(cls, value: object, where: str) -> "LockedCatalog":
+        """Read one entry of `catalogs`."""
+        with Fields(value, where) as fields:
+            return cls(url=fields.text("url"), sha256=fields.sha256("sha256"))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the catalogue as JSON values."""
+        return {"url": self.url, "sha256": self.sha256}
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """The whole of sealift.lock. `spec` is the SHA-256 of the spec's meaning, not of its bytes."""
+
+    stream: str
+    sequence: int
+    created: str
+    spec: str
+    archives: tuple[LockedArchive, ...]
+    wheels: tuple[LockedWheel, ...] = ()
+    catalogs: tuple[LockedCatalog, ...] = ()
+    expires: str | None = None
+
+    @classmethod
+    def read(cls, data: bytes, *, what: str = "sealift.lock") -> "Lock":
+        """Read the lock's bytes.
+
+        Raises:
+            DocumentError: they are no lock of this format.
+        """
+        with Fields(parse(data, what=what, limit=LIMIT), what) as fields:
+            fields.constant("format", FORMAT)
+            lock = cls(
+                stream=fields.text("stream", STREAM, "a stream's name"),
+                sequence=fields.integer("sequence", minimum=1),
+                created=fields.time("created"),
+                expires=fields.time("expires") if fields.has("expires") else None,
+                spec=fields.sha256("spec"),
+                catalogs=fields.items("catalogs", LockedCatalog.from_json),
+                archives=fields.items("archives", LockedArchive.from_json),
+                wheels=fields.items("wheels", LockedWheel.from_json),
+            )
+        for field_name in ("name", "sha256"):
+            values = [getattr(archive, field_name) for archive in lock.archives]
+            twice = next((value for value in values if values.count(value) > 1), None)
+            if twice is not None:
+                raise DocumentError(f"{what}.archives", f"each {field_name} once", shorten(twice))
+        return lock
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the lock as JSON values."""
+        expires = {} if self.expires is None else {"expires": self.expires}
+        return {
+            "format": FORMAT,
+            "stream": self.stream,
+            "sequence": self.sequence,
+            "created": self.created,
+            **expires,
+            "spec": self.spec,
+            "catalogs": [catalog.to_json() for catalog in self.catalogs],
+            "archives": [archive.to_json() for archive in self.archives],
+            "wheels": [wheel.to_json() for wheel in self.wheels],
+        }
+
+    def encode(self) -> bytes:
+        """Return the bytes of the file: indented, so that a diff can be read."""
+        return encode(self.to_json(), indent=2)

@@ -1,0 +1,337 @@
+"""The manifest: the signed statement of everything in a bundle and of what is to be done with it.
+
+It is an in-toto Statement v1 (https://github.com/in-toto/attestation, spec/v1/statement.md) whose
+subjects are all payload files, in a DSSE envelope. Times come from the lock, so that the same lock
+gives the same bytes.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sealift_schemas.keys import PLATFORM, TOOL_NAME
+from sealift_schemas.strictjson import (
+    SHA256,
+    DocumentError,
+    Fields,
+    check_text,
+    encode,
+    parse,
+    shorten,
+)
+
+FORMAT = 1
+STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
+# Names under .invalid belong to nobody (RFC 2606), so no one else's page can claim to define them.
+PREDICATE_TYPE = "https://sealift.invalid/manifest/v1"
+PAYLOAD_TYPE = "application/vnd.in-toto+json"
+# A file is authenticated in steps of this many bytes before any of them is parsed.
+CHUNK_SIZE = 4 * 1024 * 1024
+
+KINDS = ("interpreter", "tool")
+FORMATS = ("tar", "tar.gz", "tar.bz2", "tar.xz", "tar.zst", "zip", "7z")
+SOURCE_KINDS = ("python", "url", "package", "captured")
+# Where the expected digest of an archive came from.
+DIGEST_SOURCES = ("catalog", "spec", "index", "accepted", "captured")
+
+STREAM = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+# Portable names: FAT32, exFAT and Windows keep them as they are.
+COMPONENT = r"[A-Za-z0-9_](?:[A-Za-z0-9._+-]{0,98}[A-Za-z0-9_+-])?"
+BUNDLE_PATH = re.compile(rf"{COMPONENT}(?:/{COMPONENT}){{0,7}}")
+VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]{0,63}")
+INSTALLED_PATH = re.compile(r"[^/\x00-\x1f\x7f]+(?:/[^/\x00-\x1f\x7f]+)*")
+LINK_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,99}")
+LIBRARY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,99}")
+GLIBC = re.compile(r"[0-9]{1,2}\.[0-9]{1,3}")
+PREFIX = re.compile(r"/[^\x00-\x1f\x7f]*[^/\x00-\x1f\x7f]")
+PLATFORM_OR_ANY = re.compile(rf"any|{PLATFORM.pattern}")
+INSTALLER_VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+")
+
+
+@dataclass(frozen=True, slots=True)
+class BundleFile:
+    """One payload file of the bundle: path, size in bytes, and its hashes."""
+
+    path: str
+    size: int
+    sha256: str
+    chunks: tuple[str, ...]
+
+    @classmethod
+    def from_json(cls, value: object, where: str) -> "BundleFile":
+        """Read one entry of `files`.
+
+        Raises:
+            DocumentError: it is malformed, or has another number of chunks than its size asks for.
+        """
+        with Fields(value, where) as fields:
+            file = cls(
+                path=fields.text("path", BUNDLE_PATH, "a portable relative path"),
+                size=fields.integer("size"),
+                sha256=fields.sha256("sha256"),
+                chunks=fields.texts("chunks", SHA256, "64 lower-case hexadecimal digits"),
+            )
+            count = -(-file.size // CHUNK_SIZE)
+            if len(file.chunks) != count:
+                fields.fail("chunks", f"{count} chunk hashes for {file.size} bytes", value)
+            if count == 1 and file.chunks[0] != file.sha256:
+                fields.fail("chunks", "the hash of the file, as it has one chunk", value)
+        return file
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the entry as JSON values."""
+        return {
+            "path": self.path,
+            "size": self.size,
+            "sha256": self.sha256,
+            "chunks": list(self.chunks),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Requirements:
+    """What an archive needs of the host: its libraries by soname, and the least glibc."""
+
+    glibc: str | None = None
+    libraries: tuple[str, ...] = ()
+
+    @classmethod
+    def from_json(cls, value: object, where: str) -> "Requirements":
+        """Read `requires`."""
+        with Fields(value, where) as fields:
+            return cls(
+                glibc=fields.optional_text("glibc", GLIBC, "a version such as 2.17"),
+                libraries=fields.texts("libraries", LIBRARY, "a soname"),
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the requirements as JSON values."""
+        glibc = {} if self.glibc is None else {"glibc": self.glibc}
+        return {**glibc, "libraries": list(self.libraries)}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where an archive came from: what was asked for, and what was found."""
+
+    kind: str
+    request: str
+    url: str
+    digest_source: str
+
+    @classmethod
+    def from_json(cls, value: object, where: str) -> "Source":
+        """Read `source`."""
+        with Fields(value, where) as fields:
+            return cls(
+                kind=fields.choice("kind", SOURCE_KINDS),
+                request=fields.text("request"),
+                url=fields.text("url"),
+                digest_source=fields.choice("digest_source", DIGEST_SOURCES),
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the source as JSON values."""
+        return {
+            "kind": self.kind,
+            "request": self.request,
+            "url": self.url,
+            "digest_source": self.digest_source,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """One carried archive and what the target does with it.
+
+    `parts` are the bundle files whose bytes, one after the other, are the archive; `members`
+    and `unpacked` (bytes) count what is installed; `prefix` is what the archive was built for,
+    `interpreter` the program that must start after the install, `links` the names offered for the
+    directory of links, each with a path in the installed tree.
+    """
+
+    name: str
+    kind: str
+    version: str
+    platform: str
+    format: str
+    size: int
+    sha256: str
+    parts: tuple[str, ...]
+    index: str
+    members: int
+    unpacked: int
+    source: Source
+    prefix: str | None = None
+    interpreter: str | None = None
+    links: Mapping[str, str] = field(default_factory=dict)
+    requires: Requirements = field(default_factory=Requirements)
+
+    @classmethod
+    def from_json(cls, value: object, where: str) -> "Archive":
+        """Read one entry of `archives`."""
+        with Fields(value, where) as fields:
+            return cls(
+                name=fields.text("name", TOOL_NAME, "an install key or a tool's directory name"),
+                kind=fields.choice("kind", KINDS),
+                version=fields.text("version", VERSION, "a version"),
+                platform=fields.text("platform", PLATFORM_OR_ANY, "a platform or any"),
+                format=fields.choice("format", FORMATS),
+                size=fields.integer("size", minimum=1),
+                sha256=fields.sha256("sha256"),
+                parts=fields.items("parts", _bundle_path, minimum=1),
+                index=fields.text("index", BUNDLE_PATH, "a portable relative path"),
+                members=fields.integer("members"),
+                unpacked=fields.integer("unpacked"),
+                source=Source.from_json(fields.take("source"), fields.place("source")),
+                prefix=fields.optional_text("prefix", PREFIX, "an absolute path"),
+                interpreter=fields.optional_text(
+                    "interpreter", INSTALLED_PATH, "a path in the installed tree"
+                ),
+                links=read_links(fields, "links"),
+                requires=Requirements.from_json(fields.take("requires"), fields.place("requires")),
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the archive as JSON values."""
+        optional = {"prefix": self.prefix, "interpreter": self.interpreter}
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "version": self.version,
+            "platform": self.platform,
+            "format": self.format,
+            "size": self.size,
+            "sha256": self.sha256,
+            "parts": list(self.parts),
+            "index": self.index,
+            "members": self.members,
+            "unpacked": self.unpacked,
+            "source": self.source.to_json(),
+            **{name: value for name, value in optional.items() if value is not None},
+            "links": dict(self.links),
+            "requires": self.requires.to_json(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Everything in the bundle: payload files and archives, and the bundle's place in its stream."""
+
+    stream: str
+    epoch: int
+    sequence: int
+    created: str
+    generator: str
+    installer: str
+    files: tuple[BundleFile, ...]
+    archives: tuple[Archive, ...]
+    expires: str | None = None
+
+    @classmethod
+    def read(cls, data: bytes, *, limit: int) -> "Manifest":
+        """Read the payload's bytes. Nothing here says that they are authentic.
+
+        Raises:
+            DocumentError: they are no manifest of this format.
+        """
+        where = "manifest"
+        with Fields(parse(data, what=where, limit=limit), where) as fields:
+            fields.constant("_type", STATEMENT_TYPE)
+            fields.constant("predicateType", PREDICATE_TYPE)
+            subjects = fields.items("subject", _subject)
+            manifest = cls._predicate(fields.take("predicate"), fields.place("predicate"))
+        if subjects != tuple((file.path, file.sha256) for file in manifest.files):
+            raise DocumentError(
+                f"{where}.subject", "the paths and digests of predicate.files", "others"
+            )
+        return manifest
+
+    @classmethod
+    def _predicate(cls, value: object, where: str) -> "Manifest":
+        with Fields(value, where) as fields:
+            fields.constant("format", FORMAT)
+            fields.constant("chunk_size", CHUNK_SIZE)
+            manifest = cls(
+                stream=fields.text("stream", STREAM, "a stream's name"),
+                epoch=fields.integer("epoch", minimum=1),
+                sequence=fields.integer("sequence", minimum=1),
+                created=fields.time("created"),
+                expires=fields.time("expires") if fields.has("expires") else None,
+                generator=fields.text("generator"),
+                installer=fields.text("installer", INSTALLER_VERSION, "a version such as 1.0.0"),
+                files=fields.items("files", BundleFile.from_json),
+                archives=fields.items("archives", Archive.from_json),
+            )
+        _check_consistent(manifest, where)
+        return manifest
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the whole statement as JSON values."""
+        expires = {} if self.expires is None else {"expires": self.expires}
+        return {
+            "_type": STATEMENT_TYPE,
+            "subject": [
+                {"name": file.path, "digest": {"sha256": file.sha256}} for file in self.files
+            ],
+            "predicateType": PREDICATE_TYPE,
+            "predicate": {
+                "format": FORMAT,
+                "chunk_size": CHUNK_SIZE,
+                "stream": self.stream,
+                "epoch": self.epoch,
+                "sequence": self.sequence,
+                "created": self.created,
+                **expires,
+                "generator": self.generator,
+                "installer": self.installer,
+                "archives": [archive.to_json() for archive in self.archives],
+                "files": [file.to_json() for file in self.files],
+            },
+        }
+
+    def encode(self) -> bytes:
+        """Return the bytes that are signed: indented, so that people can read them."""
+        return encode(self.to_json(), indent=2)
+
+
+def read_links(fields: Fields, name: str) -> dict[str, str]:
+    """Take a mapping from link names to paths in the installed tree."""
+    links = {}
+    for link, path, place in fields.mapping(name):
+        check_text(link, place, LINK_NAME, "a plain file name")
+        links[link] = check_text(path, place, INSTALLED_PATH, "a path in the installed tree")
+    return links
+
+
+def _bundle_path(value: object, where: str) -> str:
+    return check_text(value, where, BUNDLE_PATH, "a portable relative path")
+
+
+def _subject(value: object, where: str) -> tuple[str, str]:
+    with Fields(value, where) as fields:
+        name = fields.text("name", BUNDLE_PATH, "a portable relative path")
+        with Fields(fields.take("digest"), fields.place("digest")) as digest:
+            return name, digest.sha256("sha256")
+
+
+def _check_consistent(manifest: Manifest, where: str) -> None:
+    """Check what a schema cannot say: order, uniqueness, and references between the parts."""
+    paths = [file.path for file in manifest.files]
+    if paths != sorted(paths) or len({path.lower() for path in paths}) != len(paths):
+        raise DocumentError(
+            f"{where}.files", "sorted paths that differ by more than case", "another order or twins"
+        )
+    sizes = {file.path: file.size for file in manifest.files}
+    names: set[str] = set()
+    for number, archive in enumerate(manifest.archives):
+        place = f"{where}.archives[{number}]"
+        if archive.name in names:
+            raise DocumentError(f"{place}.name", "each name once", shorten(archive.name))
+        names.add(archive.name)
+        for path in (*archive.parts, archive.index):
+            if path not in sizes:
+                raise DocumentError(place, "references to payload files", shorten(path))
+        if sum(sizes[path] for path in archive.parts) != archive.size:
+            raise DocumentError(f"{place}.size", "the sum of the parts", str(archive.size))

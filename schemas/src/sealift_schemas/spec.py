@@ -1,0 +1,186 @@
+"""The spec, sealift.toml: what is wanted in a bundle.
+
+Four tables name archives: `[[python]]` by uv's request grammar, `[[url]]` by address,
+`[[package]]` from the package index, `[[installed]]` an interpreter that stands on this machine.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sealift_schemas.keys import PLATFORM, TOOL_NAME
+from sealift_schemas.manifest import (
+    PLATFORM_OR_ANY,
+    PREFIX,
+    STREAM,
+    VERSION,
+    read_links,
+)
+from sealift_schemas.strictjson import Fields
+
+FORMAT = 1
+ACCEPTED_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+MINOR_VERSION = re.compile(r"3\.[0-9]{1,2}")
+# The Pythons that unseal is carried for, unless the spec says otherwise.
+DEFAULT_PYTHONS = ("3.11", "3.12", "3.13", "3.14")
+
+
+@dataclass(frozen=True, slots=True)
+class PythonWanted:
+    """A managed Python by request, for each of `platforms` (none: this machine's)."""
+
+    request: str
+    platforms: tuple[str, ...] = ()
+    accept_digest: str | None = None
+
+    @classmethod
+    def from_json(cls, value: object, where: str) -> "PythonWanted":
+        """Read one `[[python]]` table."""
+        with Fields(value, where) as fields:
+            return cls(
+                request=fields.text("request"),
+                platforms=_platforms(fields),
+                accept_digest=_accepted(fields),
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class UrlWanted:
+    """An archive by address.
+
+    `strip` is the number of leading folders to take off (none given: one, where all members
+    share one); `links` maps command names to paths in the installed tree; `prefix` is what the
+    archive was built for, where it is to be relocated.
+    """
+
+    url: str
+    name: str
+    version: str
+    sha256: str | None = None
+    accept_digest: str | None = None
+    platform: str = "any"
+    strip: int | None = None
+    links: Mapping[str, str] = field(default_factory=dict)
+    prefix: str | None = None
+
+    @classmethod
+    def from_json(cls, value: object, where: str) -> "UrlWanted":
+        """Read one `[[url]]` table."""
+        with Fields(value, where) as fields:
+            return cls(
+                url=fields.text("url"),
+                name=fields.text("name", TOOL_NAME, "a lower-case name"),
+                version=fields.text("version", VERSION, "a version"),
+                sha256=fields.sha256("sha256") if fields.has("sha256") else None,
+                accept_digest=_accepted(fields),
+                platform=fields.text("platform", PLATFORM_OR_ANY, "a platform or any")
+                if fields.has("platform")
+                else "any",
+                strip=fields.integer("strip", maximum=16) if fields.has("strip") else None,
+                links=read_links(fields, "links") if fields.has("links") else {},
+                prefix=fields.optional_text("prefix", PREFIX, "an absolute path"),
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class PackageWanted:
+    """A wheel from the package index, `NAME==VERSION`, for each of `platforms`."""
+
+    request: str
+    platforms: tuple[str, ...] = ()
+
+    @classmethod
+    def from_json(cls, value: object, where: str) -> "PackageWanted":
+        """Read one `[[package]]` table."""
+        with Fields(value, where) as fields:
+            return cls(request=fields.text("request"), platforms=_platforms(fields))
+
+
+@dataclass(frozen=True, slots=True)
+class InstalledWanted:
+    """An interpreter that stands on this machine, by the path of its executable."""
+
+    path: str
+
+    @classmethod
+    def from_json(cls, value: object, where: str) -> "InstalledWanted":
+        """Read one `[[installed]]` table."""
+        with Fields(value, where) as fields:
+            return cls(path=fields.text("path"))
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """The whole of sealift.toml.
+
+    `keys` are paths of private keys and `roots` is the folder of the root versions, both relative
+    to the file; `catalogs` are files or URLs in uv's download-metadata format, in order;
+    `expires_days` is how long a bundle is valid (none: without an end); `pythons` are the Python
+    versions for which unseal is carried.
+    """
+
+    stream: str
+    keys: tuple[str, ...] = ()
+    roots: str = "root"
+    catalogs: tuple[str, ...] = ()
+    expires_days: int | None = None
+    pythons: tuple[str, ...] = DEFAULT_PYTHONS
+    python: tuple[PythonWanted, ...] = ()
+    url: tuple[UrlWanted, ...] = ()
+    package: tuple[PackageWanted, ...] = ()
+    installed: tuple[InstalledWanted, ...] = ()
+
+    @classmethod
+    def from_json(cls, value: object, where: str = "sealift.toml") -> "Spec":
+        """Read the spec from the values of its TOML.
+
+        Raises:
+            DocumentError: it is not what the schema describes.
+        """
+        with Fields(value, where) as fields:
+            fields.constant("format", FORMAT)
+            signing = _table(fields, "signing")
+            with signing:
+                keys = signing.texts("keys") if signing.has("keys") else ()
+                roots = signing.text("roots") if signing.has("roots") else "root"
+            installer = _table(fields, "installer")
+            with installer:
+                pythons = (
+                    installer.texts("pythons", MINOR_VERSION, "a version such as 3.13")
+                    if installer.has("pythons")
+                    else DEFAULT_PYTHONS
+                )
+            return cls(
+                stream=fields.text("stream", STREAM, "a stream's name"),
+                keys=keys,
+                roots=roots,
+                catalogs=fields.texts("catalogs") if fields.has("catalogs") else (),
+                expires_days=fields.integer("expires_days", minimum=1, maximum=36500)
+                if fields.has("expires_days")
+                else None,
+                pythons=pythons,
+                python=fields.items("python", PythonWanted.from_json)
+                if fields.has("python")
+                else (),
+                url=fields.items("url", UrlWanted.from_json) if fields.has("url") else (),
+                package=fields.items("package", PackageWanted.from_json)
+                if fields.has("package")
+                else (),
+                installed=fields.items("installed", InstalledWanted.from_json)
+                if fields.has("installed")
+                else (),
+            )
+
+
+def _table(fields: Fields, name: str) -> Fields:
+    return Fields(fields.take(name) if fields.has(name) else {}, fields.place(name))
+
+
+def _platforms(fields: Fields) -> tuple[str, ...]:
+    if not fields.has("platforms"):
+        return ()
+    return fields.texts("platforms", PLATFORM, "a platform such as linux-x86_64-gnu")
+
+
+def _accepted(fields: Fields) -> str | None:
+    return fields.optional_text("accept_digest", ACCEPTED_DIGEST, "sha256: and 64 digits")
