@@ -40,7 +40,7 @@ types: env  ## mypy, strict
 	$(BIN)/mypy
 
 contracts: env  ## the import contracts between the three members
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
 fmt: env  ## format, and mend what can be mended
 	$(BIN)/ruff check --fix

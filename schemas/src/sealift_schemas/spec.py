@@ -84,16 +84,24 @@ class UrlWanted:
 
 @dataclass(frozen=True, slots=True)
 class PackageWanted:
-    """A wheel from the package index, `NAME==VERSION`, for each of `platforms`."""
+    """A wheel from the package index, `NAME==VERSION`, for each of `platforms`.
+
+    `links` maps command names to paths in the installed tree, beside the wheel's own scripts.
+    """
 
     request: str
     platforms: tuple[str, ...] = ()
+    links: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_json(cls, value: object, where: str) -> "PackageWanted":
         """Read one `[[package]]` table."""
         with Fields(value, where) as fields:
-            return cls(request=fields.text("request"), platforms=_platforms(fields))
+            return cls(
+                request=fields.text("request"),
+                platforms=_platforms(fields),
+                links=read_links(fields, "links") if fields.has("links") else {},
+            )
 
 
 @dataclass(frozen=True, slots=True)
