@@ -26,7 +26,8 @@ FORMAT = 1
 LIMIT = 64 * 1024 * 1024
 # Which rules relocate the archive: see sealift_bundler.relocation.
 RECIPES = ("cpython", "pypy", "graalpy", "pyodide", "wheel", "generic")
-FILENAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,87}[A-Za-z0-9_+-]")
+# Ten bytes of digest come before it and four of a part's number behind it: see COMPONENT.
+FILENAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,111}[A-Za-z0-9_+-]")
 WHEEL = re.compile(r"[A-Za-z0-9._+!-]+\.whl")
 
 

@@ -36,8 +36,9 @@ SOURCE_KINDS = ("python", "url", "package", "captured")
 DIGEST_SOURCES = ("catalog", "spec", "index", "accepted", "captured")
 
 STREAM = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
-# Portable names: FAT32, exFAT and Windows keep them as they are.
-COMPONENT = r"[A-Za-z0-9_](?:[A-Za-z0-9._+-]{0,98}[A-Za-z0-9_+-])?"
+# Portable names: FAT32, exFAT and Windows keep them as they are. 128 bytes hold the longest names of
+# python-build-standalone with the digest before them (108) and the number of a part behind them.
+COMPONENT = r"[A-Za-z0-9_](?:[A-Za-z0-9._+-]{0,126}[A-Za-z0-9_+-])?"
 BUNDLE_PATH = re.compile(rf"{COMPONENT}(?:/{COMPONENT}){{0,7}}")
 VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]{0,63}")
 INSTALLED_PATH = re.compile(r"[^/\x00-\x1f\x7f]+(?:/[^/\x00-\x1f\x7f]+)*")
