@@ -1,0 +1,118 @@
+"""The cache: archives under the name they have in a bundle, each of them known by its SHA-256.
+
+Layout: `archives/<sha256[:9]>-<filename>`, which is that of UV_PYTHON_CACHE_DIR, `catalogs/` with
+the last copy of each catalogue, and `tmp/` for what is not complete. Files enter `archives/` by a
+rename within the cache, so that another process sees a whole file or none.
+"""
+
+import hashlib
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+from sealift_installer.errors import UsageError, host_errors, printable
+from sealift_schemas.lock import FILENAME
+
+# A file in tmp/ that nobody wrote to for this many seconds is what a killed process left.
+_STALE = 24 * 60 * 60
+
+
+class Cache:
+    """Downloaded archives, in a directory that can be deleted at any time.
+
+    Args:
+        directory: where; else SEALIFT_CACHE_DIR, else the user's cache directory.
+    """
+
+    def __init__(self, directory: Path | None = None) -> None:
+        named = os.environ.get("SEALIFT_CACHE_DIR")
+        if directory is None:
+            directory = Path(named) if named else user_cache_path("sealift", appauthor=False)
+        self.directory = directory.absolute()
+
+    @property
+    def archives(self) -> Path:
+        """The folder of the archives."""
+        return self.directory / "archives"
+
+    def path(self, sha256: str, filename: str) -> Path:
+        """Return where the archive is kept, whether it is there or not.
+
+        Raises:
+            UsageError: `filename` is not a portable file name.
+        """
+        if not FILENAME.fullmatch(filename):
+            raise UsageError(f"not a portable file name: {printable(filename)}")
+        return self.archives / f"{sha256[:9]}-{filename}"
+
+    def lookup(self, sha256: str, filename: str) -> Path | None:
+        """Return the archive if it is here with this digest; it is read and compared each time.
+
+        A file of that name with other bytes is removed.
+
+        Raises:
+            HostError: it cannot be read or removed.
+        """
+        path = self.path(sha256, filename)
+        with host_errors("cannot read the cache"):
+            try:
+                with path.open("rb") as file:
+                    if hashlib.file_digest(file, "sha256").hexdigest() == sha256:
+                        return path
+                    read = os.fstat(file.fileno())
+            except FileNotFoundError:
+                return None
+            # Another process may have put a good file in place since; that one stays.
+            with suppress(FileNotFoundError):
+                if path.stat().st_ino == read.st_ino:
+                    path.unlink()
+        return None
+
+    def adopt(self, temporary: Path, sha256: str, filename: str) -> Path:
+        """Take a file of `temporary()` into the cache and return where it is now.
+
+        Args:
+            temporary: the file, complete and closed.
+            sha256: its digest, computed while it was written.
+            filename: its name without the digest.
+
+        Raises:
+            HostError: the cache cannot be written.
+        """
+        path = self.path(sha256, filename)
+        with host_errors("cannot write the cache"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # No fsync: what a power failure leaves is compared with its digest in `lookup`.
+            temporary.replace(path)
+        return path
+
+    @contextmanager
+    def temporary(self) -> Iterator[Path]:
+        """Make an empty file on the cache's own file system; on exit it is removed if still there.
+
+        Raises:
+            HostError: the cache cannot be written.
+        """
+        folder = self.directory / "tmp"
+        with host_errors("cannot write the cache"):
+            folder.mkdir(parents=True, exist_ok=True)
+            _remove_stale(folder)
+            path = folder / secrets.token_hex(8)
+            path.touch(exist_ok=False)
+        try:
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _remove_stale(folder: Path) -> None:
+    oldest = time.time() - _STALE
+    for path in folder.iterdir():
+        with suppress(FileNotFoundError):
+            if path.stat().st_mtime < oldest:
+                path.unlink()

@@ -1,0 +1,1 @@
+"""Where archives come from: catalogues, addresses, the package index, this machine."""
