@@ -83,6 +83,8 @@ class Receipt:
 
     `clock` is the system's time; `floor` the newest signed time accepted so far, which a clock
     that is behind it contradicts. `overrides` maps an override to the reason that was given.
+    `state` is the SHA-256 of what the target trusts from this line on (roots and counters), so
+    that an edit of the state is found by the record.
     """
 
     number: int
@@ -97,6 +99,7 @@ class Receipt:
     bundle: BundleIdentity | None = None
     archive: ArchiveIdentity | None = None
     root_version: int | None = None
+    state: str | None = None
     overrides: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -127,6 +130,7 @@ class Receipt:
                 root_version=fields.integer("root_version", minimum=1)
                 if fields.has("root_version")
                 else None,
+                state=fields.sha256("state") if fields.has("state") else None,
                 overrides=_overrides(fields),
             )
 
@@ -137,6 +141,7 @@ class Receipt:
             "bundle": None if self.bundle is None else self.bundle.to_json(),
             "archive": None if self.archive is None else self.archive.to_json(),
             "root_version": self.root_version,
+            "state": self.state,
         }
         return {
             "format": FORMAT,
