@@ -7,7 +7,7 @@ lines with a path: the target makes up nothing of its own.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -164,6 +164,21 @@ def read_lines(data: bytes, *, what: str, limit: int) -> Iterator[Entry]:
     for number, line in enumerate(data.split(b"\n")[:-1], start=1):
         where = f"{what} line {number}"
         yield Entry.from_json(parse(line, what=where, limit=LINE_LIMIT), where)
+
+
+def count_installed(entries: Iterable[Entry]) -> tuple[int, int]:
+    """Return how many entries are installed, of any type, and how many bytes their files have.
+
+    That is `members` and `unpacked` of a manifest's archive. A file with a template counts with
+    the template's size: the prefix that is put in is left out, as its length is not known yet.
+    """
+    members = unpacked = 0
+    for entry in entries:
+        if entry.path is None:
+            continue
+        members += 1
+        unpacked += (entry.size or 0) if entry.template is None else entry.template.size
+    return members, unpacked
 
 
 def _text_or_null(fields: Fields, name: str) -> str | None:
