@@ -1,0 +1,199 @@
+"""Who sealed this bundle, and may it be installed here: the steps in their order.
+
+Sizes are capped by every read; roots walked; types checked; signatures counted; strict reading;
+stream, epoch, sequence, withdrawal; expiry; then the files: manifest.json, SHA256SUMS, nothing
+missing and nothing added. No byte of a payload file is read here: `source` and its like
+authenticate each chunk when it is used.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sealift_installer import __version__
+from sealift_installer.bundle import ENVELOPE, Bundle
+from sealift_installer.chunks import AuthenticatedFile, read_authenticated
+from sealift_installer.errors import (
+    Damaged,
+    HostError,
+    Untrusted,
+    documents_damaged,
+    mismatch,
+    printable,
+)
+from sealift_installer.trust.coverage import (
+    check_copies,
+    check_files,
+    check_signatures,
+    write_checksums,
+)
+from sealift_installer.trust.dsse import Signers, check_type, count_signers
+from sealift_installer.trust.policy import Terms, check_place, check_terms, check_time
+from sealift_installer.trust.roots import TrustedRoot, walk
+from sealift_installer.trust.state import TrustState
+from sealift_schemas.envelope import Envelope
+from sealift_schemas.index import Entry, Template, count_installed, read_lines
+from sealift_schemas.manifest import PAYLOAD_TYPE, Archive, BundleFile, Manifest
+from sealift_schemas.receipt import BundleIdentity
+from sealift_schemas.root import Root
+from sealift_schemas.strictjson import DocumentError
+
+__all__ = ["Authenticated", "Terms", "authenticate"]
+
+# What the statement is comes first in it, and says whether the rest is to be read at all.
+_TYPE_FIELDS = ("manifest._type", "manifest.predicateType")
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticated:
+    """A bundle whose manifest is authentic, and the authenticated ways to its files.
+
+    `root` is the newest root, `new_roots` those that the target did not know yet, oldest first;
+    `signers` are the key ids that count; `overrides` the overrides that were needed, with their
+    reasons, for the receipt.
+    """
+
+    bundle: Bundle
+    manifest: Manifest
+    manifest_sha256: str
+    root: TrustedRoot
+    new_roots: tuple[TrustedRoot, ...]
+    signers: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+    overrides: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, BundleFile] = field(default_factory=dict, repr=False)
+
+    @property
+    def identity(self) -> BundleIdentity:
+        """What a receipt says about the bundle."""
+        return BundleIdentity(
+            manifest=self.manifest_sha256,
+            stream=self.manifest.stream,
+            epoch=self.manifest.epoch,
+            sequence=self.manifest.sequence,
+            root_version=self.root.root.version,
+            signers=self.signers,
+        )
+
+    def source(self, archive: Archive) -> AuthenticatedFile:
+        """Return the archive's bytes, authenticated as they are read."""
+        parts = [self.files[path] for path in archive.parts]
+        return AuthenticatedFile(self.bundle, parts, archive.sha256, archive.parts[0])
+
+    def entries(self, archive: Archive) -> tuple[Entry, ...]:
+        """Return the archive's index.
+
+        Raises:
+            Damaged: its bytes are wrong, it is malformed, or it installs another number of
+                members or bytes than the manifest says.
+        """
+        limit = self.bundle.limits.index
+        data = read_authenticated(self.bundle, self.files[archive.index], limit)
+        with documents_damaged(archive.index):
+            entries = tuple(read_lines(data, what=archive.index, limit=limit))
+        counted = count_installed(entries)
+        if counted != (archive.members, archive.unpacked):
+            raise Damaged(
+                mismatch(
+                    f"{archive.index} does not agree with the manifest",
+                    f"{archive.members} members, {archive.unpacked} bytes",
+                    f"{counted[0]} members, {counted[1]} bytes",
+                )
+            )
+        return entries
+
+    def template(self, template: Template) -> bytes:
+        """Return the bytes of a template.
+
+        Raises:
+            Damaged: it is no file of the bundle, or not what index and manifest say.
+        """
+        path = f"templates/{template.sha256}"
+        file = self.files.get(path)
+        if file is None:
+            raise Damaged(f"an index names a template that the manifest does not list: {path}")
+        if (file.size, file.sha256) != (template.size, template.sha256):
+            raise Damaged(
+                mismatch(
+                    f"index and manifest disagree about {path}",
+                    f"{file.size} bytes, {file.sha256}",
+                    f"{template.size} bytes, {template.sha256}",
+                )
+            )
+        return read_authenticated(self.bundle, file, self.bundle.limits.template)
+
+
+def authenticate(bundle: Bundle, state: TrustState, terms: Terms) -> Authenticated:
+    """Authenticate a bundle and judge it by what this target trusts; nothing is written.
+
+    Raises:
+        Untrusted: roots, types or signatures do not hold.
+        Damaged: a document is malformed, a file missing, added, or not what the manifest says.
+        RefusedByPolicy: it is authentic, but withdrawn, older than what was accepted, or expired.
+        HostError: the bundle cannot be read, or it needs a newer unseal.
+        UsageError: an override has no reason.
+    """
+    check_terms(terms)
+    new_roots = walk(state.root, bundle)
+    current = state.with_roots(new_roots)
+    root = current.root.root
+    payload, signers = _read_signed(bundle, root)
+    manifest = _read_manifest(payload, bundle)
+    manifest_sha256 = hashlib.sha256(payload).hexdigest()
+    place = check_place(manifest, manifest_sha256, current, terms)
+    time = check_time(manifest, current, terms)
+    checksums = write_checksums(manifest, manifest_sha256)
+    check_copies(bundle, payload, checksums)
+    listing = bundle.scan()
+    strangers = check_signatures(bundle, listing, root, signers.valid, checksums)
+    files = {file.path: file for file in manifest.files}
+    check_files(listing, files)
+    warnings = [f"a signature by a key that does not count: {keyid}" for keyid in signers.unknown]
+    warnings += [f"a signature by an unknown key: {name}" for name in strangers]
+    warnings += [f"left by an operating system, ignored: {printable(n)}" for n in listing.litter]
+    return Authenticated(
+        bundle=bundle,
+        manifest=manifest,
+        manifest_sha256=manifest_sha256,
+        root=current.root,
+        new_roots=new_roots,
+        signers=signers.valid,
+        warnings=(*place.warnings, *time.warnings, *warnings),
+        overrides={**place.overrides, **time.overrides},
+        files=files,
+    )
+
+
+def _read_signed(bundle: Bundle, root: Root) -> tuple[bytes, Signers]:
+    """Return the manifest's payload, signed by a threshold of release keys, and who signed it."""
+    limit = bundle.limits.envelope
+    data = bundle.read(ENVELOPE, limit)
+    with documents_damaged(ENVELOPE):
+        envelope = Envelope.read(data, what=ENVELOPE, limit=limit)
+    check_type(envelope, PAYLOAD_TYPE, ENVELOPE)
+    return envelope.payload, count_signers(envelope, root, "release", ENVELOPE)
+
+
+def _read_manifest(payload: bytes, bundle: Bundle) -> Manifest:
+    """Read the signed payload strictly, and check that it fits this program."""
+    try:
+        manifest = Manifest.read(payload, limit=bundle.limits.envelope)
+    except DocumentError as error:
+        if error.where in _TYPE_FIELDS:
+            # Signed by those whom we trust, but for another purpose: an attestation, say.
+            raise Untrusted(
+                f"what was signed is no manifest: {printable(error.where)}\n"
+                f"  Expected: {error.expected}\n  Found: {printable(error.found)}"
+            ) from None
+        with documents_damaged(ENVELOPE):
+            raise
+    if _numbers(manifest.installer) > _numbers(__version__):
+        raise HostError(
+            mismatch("the bundle needs a newer unseal", manifest.installer, __version__),
+            hint="install the one in the bundle's folder unseal/",
+        )
+    return manifest
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in version.split("."))

@@ -1,0 +1,201 @@
+"""Authenticated reads: each chunk of a file is compared with the manifest before it is used.
+
+The file is read once and never trusted again: a stick whose files are exchanged after they were
+verified shows as a wrong chunk when they are installed.
+"""
+
+import hashlib
+import io
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, BinaryIO
+
+from sealift_installer.bundle import Bundle
+from sealift_installer.errors import Damaged, host_errors, mismatch, printable
+from sealift_schemas.manifest import CHUNK_SIZE, BundleFile
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+# A reader that jumps (the directory of a zip, then its members) comes back to a few chunks.
+_KEPT_CHUNKS = 4
+
+
+class AuthenticatedFile:
+    """An archive, or any file, as the manifest describes it: the bytes of its parts in order.
+
+    Args:
+        bundle: where the files stand.
+        files: the parts, from the manifest.
+        sha256: of all bytes together; from the manifest.
+        name: for messages.
+    """
+
+    def __init__(self, bundle: Bundle, files: Sequence[BundleFile], sha256: str, name: str) -> None:
+        self._bundle = bundle
+        self._files = tuple(files)
+        self._sha256 = sha256
+        self._name = name
+        self._compared = False
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return self._name
+
+    @property
+    def size(self) -> int:
+        """All bytes together."""
+        return sum(file.size for file in self._files)
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield all bytes in order, each chunk authenticated before it is handed out.
+
+        Raises:
+            Damaged: a chunk, a part or the whole is not what the manifest says. The whole is
+                compared after the last chunk, so read to the end before anything is published.
+        """
+        whole = hashlib.sha256()
+        for file in self._files:
+            part = hashlib.sha256()
+            several = len(self._files) > 1
+            for chunk in _read_chunks(self._bundle, file):
+                whole.update(chunk)
+                if several:
+                    part.update(chunk)
+                yield chunk
+            if several:
+                _compare(file.path, file.sha256, part.hexdigest())
+        _compare(self._name, self._sha256, whole.hexdigest())
+        self._compared = True
+
+    def compare(self) -> None:
+        """Compare the SHA-256 of the whole, reading it unless `chunks` was read to its end.
+
+        Raises:
+            Damaged: as for `chunks`.
+        """
+        if not self._compared:
+            for _ in self.chunks():
+                pass
+
+    def seekable(self) -> BinaryIO:
+        """Return a reader that can jump. Each chunk is authenticated whenever it is fetched.
+
+        The SHA-256 of the whole is not compared by it: call `compare` before publishing.
+        """
+        return io.BufferedReader(_ChunkReader(self._bundle, self._files), 64 * 1024)
+
+
+def read_authenticated(bundle: Bundle, file: BundleFile, limit: int) -> bytes:
+    """Return the bytes of `file`, at most `limit` of them.
+
+    Raises:
+        Damaged: it is larger, or not what the manifest says.
+    """
+    if file.size > limit:
+        raise Damaged(
+            mismatch(
+                f"too large: {printable(file.path)}",
+                f"at most {limit} bytes",
+                f"{file.size} bytes",
+            )
+        )
+    return b"".join(AuthenticatedFile(bundle, (file,), file.sha256, file.path).chunks())
+
+
+def _read_chunks(bundle: Bundle, file: BundleFile) -> Iterator[bytes]:
+    """Yield the chunks of one file, each compared; the file must end where the manifest says."""
+    with bundle.open(file.path) as stream:
+        for number in range(len(file.chunks)):
+            yield _read_chunk(stream, file, number)
+        if _read(stream, 1, file.path):
+            raise Damaged(
+                mismatch(f"too long: {file.path}", f"{file.size} bytes", "more than that")
+            )
+
+
+def _read_chunk(stream: BinaryIO, file: BundleFile, number: int) -> bytes:
+    """Read the chunk at the stream's position and compare it."""
+    size = min(CHUNK_SIZE, file.size - number * CHUNK_SIZE)
+    chunk = _read(stream, size, file.path)
+    if len(chunk) != size:
+        computed = f"{number * CHUNK_SIZE + len(chunk)} bytes"
+        raise Damaged(mismatch(f"cut short: {file.path}", f"{file.size} bytes", computed))
+    digest = hashlib.sha256(chunk).hexdigest()
+    where = file.path if len(file.chunks) == 1 else f"{file.path}, chunk {number + 1}"
+    _compare(where, file.chunks[number], digest)
+    return chunk
+
+
+def _read(stream: BinaryIO, size: int, name: str) -> bytes:
+    with host_errors(f"cannot read {name}"):
+        chunk = stream.read(size)
+        # One read of an unbuffered file may return less than asked for.
+        while chunk and len(chunk) < size and (more := stream.read(size - len(chunk))):
+            chunk += more
+    return chunk
+
+
+def _compare(name: str, expected: str, computed: str) -> None:
+    if expected != computed:
+        raise Damaged(mismatch(f"wrong SHA-256: {printable(name)}", expected, computed))
+
+
+class _ChunkReader(io.RawIOBase):
+    """Reads at any position; keeps the last few chunks, which are authenticated already."""
+
+    def __init__(self, bundle: Bundle, files: Sequence[BundleFile]) -> None:
+        super().__init__()
+        self._bundle = bundle
+        self._files = files
+        self._size = sum(file.size for file in files)
+        self._position = 0
+        self._kept: dict[tuple[int, int], bytes] = {}
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        if start + offset < 0:
+            raise ValueError("a position before the start")
+        self._position = start + offset
+        return self._position
+
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        view = memoryview(buffer).cast("B")
+        if self._position >= self._size or not view:
+            return 0
+        number, inside = self._locate()
+        chunk = self._chunk(number, inside // CHUNK_SIZE)
+        piece = memoryview(chunk)[inside % CHUNK_SIZE :][: len(view)]
+        view[: len(piece)] = piece
+        self._position += len(piece)
+        return len(piece)
+
+    def _locate(self) -> tuple[int, int]:
+        """Return the part at the position, and the offset in it."""
+        inside = self._position
+        for number, file in enumerate(self._files):
+            if inside < file.size:
+                return number, inside
+            inside -= file.size
+        raise ValueError("a position behind the end")
+
+    def _chunk(self, number: int, chunk: int) -> bytes:
+        key = (number, chunk)
+        if key not in self._kept:
+            file = self._files[number]
+            with self._bundle.open(file.path) as stream:
+                stream.seek(chunk * CHUNK_SIZE)
+                data = _read_chunk(stream, file, chunk)
+            if len(self._kept) >= _KEPT_CHUNKS:
+                del self._kept[next(iter(self._kept))]
+            self._kept[key] = data
+        return self._kept[key]

@@ -1,0 +1,169 @@
+"""The append-only record: each line carries the SHA-256 of the line before it.
+
+A line that was edited, removed or moved is found by reading the record; one cut off its end is
+found because the state names the last line (see trust.state). Only somebody who rewrites both is
+not seen on this host, but against a head that was exported.
+"""
+
+import getpass
+import hashlib
+import os
+import platform
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sealift_installer import __version__
+from sealift_installer.errors import Untrusted, host_errors, mismatch, printable
+from sealift_schemas.receipt import (
+    FIRST,
+    LINE_LIMIT,
+    ArchiveIdentity,
+    BundleIdentity,
+    Receipt,
+)
+from sealift_schemas.strictjson import DocumentError
+
+TOOL = f"unseal {__version__}"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What a receipt says happened; number, chain, floor, host and user are added to it.
+
+    `clock` is the system's time in UTC, `action` one of sealift_schemas.receipt.ACTIONS.
+    """
+
+    clock: str
+    action: str
+    detail: str
+    bundle: BundleIdentity | None = None
+    archive: ArchiveIdentity | None = None
+    root_version: int | None = None
+    overrides: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """The end of the record: the last whole line, and what of a torn line follows it."""
+
+    line: bytes
+    torn: bytes
+
+    @property
+    def head(self) -> str:
+        """The SHA-256 of the last line, 64 zeros when there is none."""
+        return hash_line(self.line) if self.line else FIRST
+
+
+def hash_line(line: bytes) -> str:
+    """Return the SHA-256 of a line, newline included: what the next line names."""
+    return hashlib.sha256(line).hexdigest()
+
+
+def describe_user() -> str:
+    """Return who runs this, and for whom where sudo says so."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = f"uid {os.getuid()}"
+    caller = os.environ.get("SUDO_USER")
+    return printable(f"{user} (sudo by {caller})" if caller else user)
+
+
+def describe_host() -> str:
+    """Return the name of this host."""
+    return printable(platform.node() or "unknown")
+
+
+class ReceiptLog:
+    """The record in one file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def read_tail(self) -> Tail:
+        """Return the end of the record, without reading all of it.
+
+        Raises:
+            HostError: it cannot be read.
+        """
+        with host_errors("cannot read the receipts"):
+            try:
+                file = self.path.open("rb")
+            except FileNotFoundError:
+                return Tail(b"", b"")
+            with file:
+                size = file.seek(0, os.SEEK_END)
+                file.seek(max(0, size - 2 * LINE_LIMIT - 2))
+                data = file.read()
+        whole, newline, torn = data.rpartition(b"\n")
+        start = whole.rfind(b"\n") + 1
+        return Tail(whole[start:] + newline, torn)
+
+    def append(self, data: bytes) -> None:
+        """Append bytes and make them durable.
+
+        Raises:
+            HostError: they cannot be written.
+        """
+        with host_errors("cannot write the receipts"):
+            existed = self.path.exists()
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+            descriptor = os.open(self.path, flags, 0o644)
+            try:
+                while data:
+                    data = data[os.write(descriptor, data) :]
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            if not existed:
+                sync_directory(self.path.parent)
+
+    def read(self) -> Iterator[Receipt]:
+        """Yield all receipts in order, checking the chain.
+
+        Raises:
+            Untrusted: a line is malformed, or the chain is broken there.
+            HostError: the record cannot be read.
+        """
+        previous, number = FIRST, 0
+        with host_errors("cannot read the receipts"):
+            try:
+                file = self.path.open("rb")
+            except FileNotFoundError:
+                return
+            with file:
+                while line := file.readline(LINE_LIMIT + 1):
+                    number += 1
+                    yield _read_line(line, number, previous)
+                    previous = hash_line(line)
+
+
+def _read_line(line: bytes, number: int, previous: str) -> Receipt:
+    what = f"receipt {number}"
+    try:
+        receipt = Receipt.read(line, what=what)
+    except DocumentError as error:
+        raise Untrusted(
+            f"{what} is malformed: {printable(str(error))}", hint="the record was edited or torn"
+        ) from None
+    if receipt.encode() != line:
+        raise Untrusted(f"{what} is not as unseal writes it", hint="the record was edited")
+    if receipt.number != number:
+        raise Untrusted(mismatch(f"{what} has another number", number, receipt.number))
+    if receipt.previous != previous:
+        raise Untrusted(
+            mismatch(f"{what} does not follow the line before it", previous, receipt.previous),
+            hint="a line was edited, removed or put elsewhere",
+        )
+    return receipt
+
+
+def sync_directory(path: Path) -> None:
+    """Make the entries of a directory durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,112 @@
+"""Does the bundle hold what its manifest says, no less and no more?
+
+The copy of the manifest for people and the checksums for stock tools must say what the signed
+manifest says: an auditor who reads them alone must not be told another story.
+"""
+
+from collections.abc import Mapping
+
+from sealift_installer.bundle import (
+    CHECKSUMS,
+    MANIFEST,
+    Bundle,
+    Listing,
+    is_control,
+    signature_keyid,
+    signature_name,
+)
+from sealift_installer.errors import Damaged, Untrusted, mismatch, printable
+from sealift_installer.trust.keys import verify_signature
+from sealift_schemas.manifest import BundleFile, Manifest
+from sealift_schemas.root import Root
+
+
+def write_checksums(manifest: Manifest, manifest_sha256: str) -> bytes:
+    """Return SHA256SUMS: `HEX  PATH` for each subject and manifest.json, sorted by path."""
+    digests = {file.path: file.sha256 for file in manifest.files}
+    digests[MANIFEST] = manifest_sha256
+    return "".join(f"{digests[path]}  {path}\n" for path in sorted(digests)).encode("ascii")
+
+
+def check_copies(bundle: Bundle, payload: bytes, checksums: bytes) -> None:
+    """Check that manifest.json is the signed payload and SHA256SUMS what follows from it.
+
+    Raises:
+        Damaged: one of them is missing or says something else.
+    """
+    copy = bundle.read(MANIFEST, bundle.limits.envelope)
+    if copy != payload:
+        raise Damaged(
+            f"{MANIFEST} is not the payload that was signed: {_first_difference(payload, copy)}"
+        )
+    found = bundle.read(CHECKSUMS, bundle.limits.checksums)
+    if found != checksums:
+        raise Damaged(
+            f"{CHECKSUMS} is not what the manifest says: {_first_difference(checksums, found)}"
+        )
+
+
+def check_signatures(
+    bundle: Bundle, listing: Listing, root: Root, signers: tuple[str, ...], checksums: bytes
+) -> tuple[str, ...]:
+    """Check the signatures over SHA256SUMS; return the names of those by unknown keys.
+
+    Raises:
+        Untrusted: one that claims a key of the root does not verify.
+        Damaged: a signer of the manifest has none.
+    """
+    for keyid in signers:
+        if signature_name(keyid) not in listing.sizes:
+            raise Damaged(f"missing in the bundle: {signature_name(keyid)}")
+    unknown = []
+    for name in sorted(listing.sizes):
+        claimed = signature_keyid(name)
+        if claimed is None:
+            continue
+        keys = [key for keyid, key in root.keys.items() if keyid.startswith(claimed)]
+        if not keys:
+            unknown.append(name)
+            continue
+        signature = bundle.read(name, bundle.limits.signature_file)
+        if not any(verify_signature(key, signature, checksums) for key in keys):
+            raise Untrusted(f"the signature {name} does not verify over {CHECKSUMS}")
+    return tuple(unknown)
+
+
+def check_files(listing: Listing, files: Mapping[str, BundleFile]) -> None:
+    """Check that all payload files are there in their sizes, and that nothing else is.
+
+    Raises:
+        Damaged: a file is missing, has another size, or is not listed.
+    """
+    for path, file in files.items():
+        if is_control(path):
+            raise Damaged(f"the manifest lists a file that cannot be a payload file: {path}")
+        size = listing.sizes.get(path)
+        if size is None:
+            raise Damaged(f"missing in the bundle: {path}")
+        if size != file.size:
+            message = f"wrong size: {path}"
+            raise Damaged(mismatch(message, f"{file.size} bytes", f"{size} bytes"))
+    unlisted = [name for name in listing.sizes if name not in files and not is_control(name)]
+    if unlisted:
+        shown = ", ".join(printable(name) for name in sorted(unlisted)[:5])
+        more = f" and {len(unlisted) - 5} more" if len(unlisted) > 5 else ""  # noqa: PLR2004
+        raise Damaged(
+            f"not listed in the manifest: {shown}{more}",
+            hint="files were added after the bundle was sealed; do not use them",
+        )
+
+
+def _first_difference(expected: bytes, found: bytes) -> str:
+    """Return where two texts part, for a message."""
+    if len(expected) != len(found):
+        sizes = f"{len(expected)} bytes expected, {len(found)} found"
+    else:
+        sizes = "same size"
+    for number, (one, other) in enumerate(
+        zip(expected.splitlines(), found.splitlines(), strict=False), start=1
+    ):
+        if one != other:
+            return f"line {number} differs ({sizes})"
+    return f"the ends differ ({sizes})"

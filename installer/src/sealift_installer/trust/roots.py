@@ -1,0 +1,115 @@
+"""Roots: the first one is given by hand, each later one is signed by the one before it.
+
+After the TUF specification, section 5.3: version N+1 is signed by the root thresholds of N and of
+N+1, in steps of exactly one, and the whole chain travels in the bundle.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sealift_installer.bundle import Bundle, root_name
+from sealift_installer.errors import Damaged, Untrusted, documents_damaged, mismatch
+from sealift_installer.limits import LIMITS, Limits
+from sealift_installer.trust.dsse import check_type, count_signers
+from sealift_installer.trust.keys import check_key
+from sealift_schemas.envelope import Envelope
+from sealift_schemas.root import PAYLOAD_TYPE, Root
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedRoot:
+    """A root that is trusted, with the bytes of its envelope and their SHA-256.
+
+    `lineage` maps each version that was ever trusted here, this one included, to the SHA-256 of
+    its envelope: a published version never changes.
+    """
+
+    root: Root
+    envelope: bytes = field(repr=False)
+    sha256: str
+    lineage: Mapping[int, str]
+
+
+def read_first_root(data: bytes, sha256: str, limits: Limits = LIMITS) -> TrustedRoot:
+    """Read the root that is given by hand, with the SHA-256 of the file to compare.
+
+    Raises:
+        Untrusted: the SHA-256 is another one, or the root does not reach its own threshold.
+        Damaged: it is no root.
+    """
+    computed = hashlib.sha256(data).hexdigest()
+    if computed != sha256:
+        raise Untrusted(
+            mismatch("wrong SHA-256 of the root's file", sha256, computed),
+            hint="compare the file and the digest with what the site published",
+        )
+    root, _ = _read(data, "the root", limits)
+    return TrustedRoot(root, data, computed, {root.version: computed})
+
+
+def follow(trusted: TrustedRoot, data: bytes, limits: Limits = LIMITS) -> TrustedRoot:
+    """Return the next version after `trusted`, signed by the thresholds of both.
+
+    Raises:
+        Untrusted: it is not signed so, or not the next version.
+        Damaged: it is no root.
+    """
+    version = trusted.root.version + 1
+    what = f"root version {version}"
+    root, envelope = _read(data, what, limits)
+    if root.version != version:
+        raise Untrusted(mismatch(f"the file of {what} is another version", version, root.version))
+    count_signers(envelope, trusted.root, "root", what)
+    sha256 = hashlib.sha256(data).hexdigest()
+    return TrustedRoot(root, data, sha256, {**trusted.lineage, version: sha256})
+
+
+def walk(trusted: TrustedRoot, bundle: Bundle) -> tuple[TrustedRoot, ...]:
+    """Return the roots of the bundle that come after `trusted`, oldest first; none if there is none.
+
+    Raises:
+        Untrusted: the chain has a gap, a version is not signed as it must be, or a version that
+            was trusted here has other bytes in this bundle.
+        Damaged: a root is missing or malformed.
+    """
+    versions = bundle.root_versions()
+    for version in versions:
+        known = trusted.lineage.get(version)
+        if known is not None:
+            data = bundle.read(root_name(version), bundle.limits.root)
+            computed = hashlib.sha256(data).hexdigest()
+            if computed != known:
+                message = f"root version {version} is not the one that was trusted here"
+                raise Untrusted(mismatch(message, known, computed))
+    followed: list[TrustedRoot] = []
+    newest = trusted
+    for version in versions:
+        if version <= trusted.root.version:
+            continue
+        if version != newest.root.version + 1:
+            raise Untrusted(
+                mismatch(
+                    "the chain of roots has a gap",
+                    root_name(newest.root.version + 1),
+                    root_name(version),
+                )
+            )
+        data = bundle.read(root_name(version), bundle.limits.root)
+        newest = follow(newest, data, bundle.limits)
+        followed.append(newest)
+    return tuple(followed)
+
+
+def _read(data: bytes, what: str, limits: Limits) -> tuple[Root, Envelope]:
+    """Read an envelope with a root that reaches its own threshold."""
+    if len(data) > limits.root:
+        raise Damaged(mismatch(f"too large: {what}", f"{limits.root} bytes", f"{len(data)} bytes"))
+    with documents_damaged(what):
+        envelope = Envelope.read(data, what=what, limit=limits.root)
+        check_type(envelope, PAYLOAD_TYPE, what)
+        root = Root.read(envelope.payload, what=what, limit=limits.root)
+    for keyid, key in root.keys.items():
+        check_key(keyid, key)
+    count_signers(envelope, root, "root", what)
+    return root, envelope
