@@ -25,7 +25,17 @@ from sealift_schemas.strictjson import (
 TYPES = ("file", "link", "hardlink", "directory")
 MODES = ("644", "755")
 # How the prefix is written at a place of a template: one escaping, or several from left to right.
-ESCAPINGS = ("raw", "shell", "shell-single", "shell-double", "make", "json", "python", "pc")
+ESCAPINGS = (
+    "raw",
+    "shell",
+    "shell-single",
+    "shell-double",
+    "make",
+    "json",
+    "python",
+    "python-double",
+    "pc",
+)
 ESCAPING = re.compile(rf"(?:{'|'.join(ESCAPINGS)})(?:\+(?:{'|'.join(ESCAPINGS)})){{0,2}}")
 # A place's offset counts in the template, where the prefix itself takes no bytes.
 LINE_LIMIT = 1024 * 1024
