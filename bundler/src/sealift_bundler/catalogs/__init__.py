@@ -1,0 +1,1 @@
+"""Catalogues of managed Pythons, in the format of uv's download metadata."""

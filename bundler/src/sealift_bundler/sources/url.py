@@ -1,0 +1,80 @@
+"""Archives by address: what `[[url]]` asks for."""
+
+import re
+from urllib.parse import urlsplit
+
+from sealift_bundler.fetch import SCHEMES
+from sealift_bundler.sources.found import ENDINGS, Found, archive_filename, archive_format
+from sealift_bundler.web import public_url
+from sealift_installer.errors import UsageError, mismatch, printable
+from sealift_schemas.keys import TOOL_NAME
+from sealift_schemas.spec import UrlWanted
+
+
+def tool_name(name: str, version: str, platform: str) -> str:
+    """Return the directory of a tool, NAME-VERSION-PLATFORM (no platform where it is `any`).
+
+    Raises:
+        UsageError: it would be longer than 100 characters.
+    """
+    parts = (name, version) if platform == "any" else (name, version, platform)
+    text = re.sub(r"[^a-z0-9._+-]", "-", "-".join(parts).lower())
+    if not TOOL_NAME.fullmatch(text):
+        raise UsageError(f"not fit for a directory: {printable(text)}", hint="shorten the name")
+    return text
+
+
+def find_url(wanted: UrlWanted) -> Found:
+    """Return the archive at the address; it is not fetched here.
+
+    Raises:
+        UsageError: the address or its ending says nothing to us, or its digest is not known.
+    """
+    shown = printable(public_url(wanted.url))
+    if urlsplit(wanted.url).scheme not in SCHEMES:
+        raise UsageError(
+            f"not an address: {shown}",
+            hint=f"it starts with {', '.join(SCHEMES)}; a file on this machine with file:///",
+        )
+    filename = archive_filename(wanted.url)
+    archive = archive_format(filename)
+    if archive is None:
+        raise UsageError(
+            f"{shown} does not say which format the archive has",
+            hint=f"its name ends with one of {' '.join(ENDINGS)}",
+        )
+    sha256, digest_source = _digest(wanted, shown)
+    return Found(
+        name=tool_name(wanted.name, wanted.version, wanted.platform),
+        kind="tool",
+        source="url",
+        request=public_url(wanted.url),
+        version=wanted.version,
+        platform=wanted.platform,
+        url=wanted.url,
+        filename=filename,
+        format=archive,
+        sha256=sha256,
+        size=None,
+        digest_source=digest_source,
+        recipe="wheel" if filename.lower().endswith(".whl") else "generic",
+        strip=wanted.strip,
+        prefix=wanted.prefix,
+        links=dict(wanted.links),
+    )
+
+
+def _digest(wanted: UrlWanted, shown: str) -> tuple[str, str]:
+    accepted = wanted.accept_digest.removeprefix("sha256:") if wanted.accept_digest else None
+    if wanted.sha256 is not None:
+        if accepted not in {None, wanted.sha256}:
+            message = f"{shown}: sha256 and accept_digest differ"
+            raise UsageError(mismatch(message, wanted.sha256, accepted))
+        return wanted.sha256, "spec"
+    if accepted is None:
+        raise UsageError(
+            f"no digest is known for {shown}",
+            hint="give --sha256 HEX as its publisher states it; where nobody states one, compare "
+            "the archive by other means and pass --accept-digest sha256:HEX",
+        )
+    return accepted, "accepted"
