@@ -28,6 +28,12 @@ class Limits:
     link_target: int = 1024
     # One extended header of a tar archive: PAX records or a GNU long name.
     extended_header: int = 1 * MIB
+    # Zeros behind the end of a tar archive: writers fill up their last record.
+    padding: int = 16 * MIB
+    # A zip archive's list of members, which is held while the archive is read.
+    central_directory: int = 256 * MIB
+    # What a decoder may take: xz -9 takes 65 MiB, zstd --ultra -22 a window of 128 MiB.
+    decoder_memory: int = 256 * MIB
 
 
 LIMITS = Limits()
