@@ -1,0 +1,136 @@
+"""The stream of a tar archive, handed out as headers and payloads. It knows blocks, not their meaning."""
+
+from collections.abc import Iterator
+
+from sealift_installer.errors import Damaged
+
+BLOCK = 512
+# Payloads up to this many bytes are handed out as one piece; larger ones stream.
+_WHOLE = 256 * 1024
+
+
+class Blocks:
+    """Reads a tar archive from chunks of any size.
+
+    Args:
+        chunks: the archive's bytes.
+        name: what messages call the archive, printable.
+    """
+
+    __slots__ = ("_buffer", "_chunks", "_left", "_name", "_padding", "_position", "_turn")
+
+    def __init__(self, chunks: Iterator[bytes], name: str) -> None:
+        self._chunks = chunks
+        self._name = name
+        self._buffer = b""
+        self._position = 0
+        self._left = 0  # bytes of the payload at hand that were not read yet
+        self._padding = 0  # bytes behind it, up to the next block
+        self._turn = 0  # so that a payload knows that the reader went on
+
+    def header(self) -> bytes:
+        """Return the next block behind the payload at hand; empty at the end of the stream.
+
+        Raises:
+            Damaged: the stream ends inside of it.
+        """
+        if self._left or self._padding:
+            self._skip()
+        position = self._position
+        end = position + BLOCK
+        if end > len(self._buffer):
+            if not self._fill(BLOCK):
+                if self._buffer:
+                    self._fail_truncated()
+                return b""
+            position, end = 0, BLOCK
+        self._position = end
+        return self._buffer[position:end]
+
+    def whole(self, size: int) -> bytes:
+        """Return a payload of `size` bytes, which follows the header read last.
+
+        Raises:
+            Damaged: the stream ends inside of it.
+        """
+        padded = size + -size % BLOCK
+        position = self._position
+        if position + padded > len(self._buffer):
+            if not self._fill(padded):
+                self._fail_truncated()
+            position = 0
+        self._position = position + padded
+        return self._buffer[position : position + size]
+
+    def payload(self, size: int) -> Iterator[bytes]:
+        """Return a payload of `size` bytes in pieces, valid until the next header is read.
+
+        Raises:
+            Damaged: the stream ends inside of it; a long payload says so while it is read.
+        """
+        if size == 0:
+            return iter(())
+        if size <= _WHOLE:
+            return iter((self.whole(size),))
+        self._left = size
+        self._padding = -size % BLOCK
+        self._turn += 1
+        return self._stream(self._turn)
+
+    def rest(self) -> Iterator[bytes]:
+        """Yield everything that is left of the stream."""
+        if self._position < len(self._buffer):
+            yield self._buffer[self._position :]
+        self._buffer, self._position = b"", 0
+        yield from self._chunks
+
+    def _stream(self, turn: int) -> Iterator[bytes]:
+        while turn == self._turn and self._left:
+            yield self._piece(self._left)
+        if turn != self._turn:
+            raise RuntimeError("a member's data was read after the next member was asked for")
+
+    def _piece(self, most: int) -> bytes:
+        """Take what is at hand of the payload, at most `most` bytes."""
+        if self._position >= len(self._buffer):
+            self._buffer, self._position = self._next(), 0
+        start = self._position
+        self._position = min(start + most, len(self._buffer))
+        self._left -= self._position - start
+        if start == 0 and self._position == len(self._buffer):
+            return self._buffer
+        return self._buffer[start : self._position]
+
+    def _skip(self) -> None:
+        self._turn += 1
+        self._left += self._padding
+        self._padding = 0
+        while self._left:
+            if self._position >= len(self._buffer):
+                self._buffer, self._position = self._next(), 0
+            step = min(self._left, len(self._buffer) - self._position)
+            self._position += step
+            self._left -= step
+
+    def _next(self) -> bytes:
+        for chunk in self._chunks:
+            if chunk:
+                return chunk
+        self._fail_truncated()
+        return b""
+
+    def _fill(self, size: int) -> bool:
+        """Make `size` bytes stand at the buffer's start; False when there are not as many."""
+        held = [self._buffer[self._position :]]
+        count = len(held[0])
+        while count < size:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                break
+            held.append(chunk)
+            count += len(chunk)
+        self._buffer, self._position = b"".join(held), 0
+        return count >= size
+
+    def _fail_truncated(self) -> None:
+        raise Damaged(f"{self._name} is truncated: it ends inside of a member")

@@ -1,0 +1,192 @@
+"""A strict reader of tar archives. Not the standard library's, which is lenient and slow.
+
+Regular files, links, hard links and directories are read; devices, FIFOs, sparse files and types
+that nobody knows are refused. The stream is read to its end: two blocks of zeros, then zeros alone.
+"""
+
+from collections.abc import Iterator
+
+from sealift_installer.archives.blocks import BLOCK, Blocks
+from sealift_installer.archives.headers import Header, decimal, read_header, read_records
+from sealift_installer.archives.members import (
+    Member,
+    MemberType,
+    check_path,
+    check_target,
+)
+from sealift_installer.archives.sniff import describe
+from sealift_installer.errors import Damaged, mismatch, printable
+from sealift_installer.limits import LIMITS, Limits
+
+_TYPES: dict[bytes, MemberType] = {
+    b"0": "file",
+    b"\0": "file",
+    b"1": "hardlink",
+    b"2": "link",
+    b"5": "directory",
+}
+_REFUSED = {
+    b"3": "a character device",
+    b"4": "a block device",
+    b"6": "a FIFO",
+    b"7": "a contiguous file",
+    b"D": "a GNU dump directory",
+    b"M": "a part of a file of several volumes",
+    b"S": "a sparse file",
+    b"V": "a volume label",
+}
+# Headers that say more about the member behind them: pax, and GNU's long name and long link.
+_EXTENDED = {b"x": "", b"L": "path", b"K": "linkpath"}
+_ZEROS = bytes(BLOCK)
+_EXECUTABLE = 0o111
+
+
+def read_tar(chunks: Iterator[bytes], name: str, limits: Limits = LIMITS) -> Iterator[Member]:
+    """Yield the members of the tar archive in `chunks`, which messages call `name`.
+
+    Raises:
+        Damaged: it is malformed, truncated or hostile, or has something behind its end.
+    """
+    called = printable(name)
+    blocks = Blocks(chunks, called)
+    try:
+        yield from _Reader(blocks, limits).members()
+    except Damaged as error:
+        if error.message.startswith(called):
+            raise
+        raise Damaged(f"{called}: {error.message}", hint=error.hint) from None
+
+
+class _Reader:
+    def __init__(self, blocks: Blocks, limits: Limits) -> None:
+        self._blocks = blocks
+        self._limits = limits
+        self._count = 0
+        self._unpacked = 0
+
+    def members(self) -> Iterator[Member]:
+        records: dict[str, bytes] = {}  # what extended headers said about the next member
+        extended = False
+        while (block := self._blocks.header()) != _ZEROS:
+            header = self._header(block)
+            self._count += 1
+            if self._count > self._limits.members:
+                raise Damaged(f"it has more than {self._limits.members} members")
+            self._charge(header.size)
+            if header.type in _EXTENDED:
+                extended = True
+                _merge(records, self._extended(header))
+            elif header.type == b"g":
+                self._global(header, extended=extended)
+            else:
+                member = self._member(header, records)
+                records, extended = {}, False
+                if member is not None:
+                    yield member
+        if extended:
+            raise Damaged("it ends behind an extended header, without the member")
+        self._end()
+
+    def _header(self, block: bytes) -> Header:
+        if not block:
+            raise Damaged("it is truncated: the end marker is missing")
+        try:
+            return read_header(block)
+        except Damaged:
+            if self._count:
+                raise
+            found = describe(block)
+            if found == "a tar archive":
+                raise
+            raise Damaged(mismatch("it is no tar archive", "a tar archive", found)) from None
+
+    def _charge(self, size: int) -> None:
+        self._unpacked += size
+        if self._unpacked > self._limits.unpacked:
+            raise Damaged(f"it unpacks to more than {self._limits.unpacked} bytes")
+
+    def _extended(self, header: Header) -> dict[str, bytes]:
+        if header.size > self._limits.extended_header:
+            raise Damaged(
+                mismatch(
+                    "an extended header is too long",
+                    f"at most {self._limits.extended_header} bytes",
+                    header.size,
+                )
+            )
+        data = self._blocks.whole(header.size)
+        keyword = _EXTENDED[header.type]
+        return {keyword: data.rstrip(b"\0")} if keyword else read_records(data)
+
+    def _global(self, header: Header, *, extended: bool) -> None:
+        """Skip a header for all members behind it: times, owners, the comment of `git archive`.
+
+        No honest archive gives all its members one path or one size.
+        """
+        if extended:
+            raise Damaged("a global header stands between an extended header and its member")
+        records = self._extended(Header(b"", b"x", header.size, 0, b"", old=False))
+        if not records.keys().isdisjoint(("path", "linkpath", "size")):
+            raise Damaged("a global header names a path or a size")
+
+    def _member(self, header: Header, records: dict[str, bytes]) -> Member | None:
+        name = records.get("path", header.name).decode("utf-8", "surrogateescape")
+        link = records.get("linkpath", header.link).decode("utf-8", "surrogateescape")
+        kind = _TYPES.get(header.type)
+        if kind is None:
+            what = _REFUSED.get(header.type, f"of the unknown type '{printable(header.type)}'")
+            raise Damaged(f"member '{printable(name)}' is {what}, which is not supported")
+        if "size" in records:
+            header.size = decimal(records["size"])
+            self._charge(header.size)
+        if header.old and kind == "file" and name.endswith("/"):
+            kind = "directory"
+        if kind != "file" and header.size:
+            raise Damaged(f"member '{printable(name)}' is a {kind} and has a size")
+        if kind == "directory":
+            name = name.removesuffix("/")
+            if name == ".":
+                return None  # the tree's own top, as `tar -c .` writes it
+        name = _plain(name)
+        check_path(name, self._limits)
+        target = self._target(name, kind, link)
+        executable = kind == "file" and header.mode & _EXECUTABLE != 0
+        data = self._blocks.payload(header.size)
+        return Member(name, kind, header.size, executable, target, data)
+
+    def _target(self, name: str, kind: MemberType, link: str) -> str:
+        if kind == "link":
+            check_target(link, self._limits)
+            return link
+        if kind == "hardlink":
+            link = _plain(link)
+            try:
+                check_path(link, self._limits)
+            except Damaged as error:
+                raise Damaged(f"hard link '{printable(name)}': {error.message}") from None
+            return link
+        return ""
+
+    def _end(self) -> None:
+        """Check that a second block of zeros follows, and zeros alone behind it."""
+        if self._blocks.header() != _ZEROS:
+            raise Damaged("there is one block of zeros where the end marker has two")
+        padding = 0
+        for chunk in self._blocks.rest():
+            if chunk.count(0) != len(chunk):
+                raise Damaged("there is something behind its end")
+            padding += len(chunk)
+            if padding > self._limits.padding:
+                raise Damaged(f"more than {self._limits.padding} bytes of zeros follow its end")
+
+
+def _plain(name: str) -> str:
+    """Drop a leading `./`; any other dot is refused with the path."""
+    return name.removeprefix("./")
+
+
+def _merge(records: dict[str, bytes], more: dict[str, bytes]) -> None:
+    """Add what a second extended header says; a name given twice could be read in two ways."""
+    if not records.keys().isdisjoint(more):
+        raise Damaged("two extended headers say the same of one member")
+    records.update(more)
