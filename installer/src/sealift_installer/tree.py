@@ -1,0 +1,264 @@
+"""Writes a new tree, and nothing outside of it.
+
+Every name is opened relative to a directory that is held open, never through a link, and every
+file is made anew. Links are made last, so nothing can be written through one. Modes are 0644 and
+0755 whatever the umask or a default ACL says; owners and times are those of whoever runs it.
+"""
+
+import os
+from collections.abc import Iterable
+from errno import EDQUOT, EEXIST, ENOSPC
+from pathlib import Path
+from types import TracebackType
+from typing import NoReturn, Self
+
+from sealift_installer.archives.members import check_link, check_links, check_path
+from sealift_installer.errors import Damaged, HostError, printable
+from sealift_installer.flush import flush_tree
+from sealift_installer.limits import LIMITS, Limits
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_MODE = 0o644
+_MODE_EXECUTABLE = 0o755
+# Archives are sorted by path more or less, so that few directories are in use at a time.
+_HELD_DIRECTORIES = 64
+_PROBE = ".mode"
+
+
+class TreeWriter:
+    """Writes the tree `root`, which must not exist yet. Use it as a context manager.
+
+    Leaving the context closes it and no more: a tree without `finish` is unfinished, and whoever
+    chose its place removes it.
+
+    Args:
+        root: the directory to be made; its parent exists.
+        limits: of the paths.
+
+    Raises:
+        HostError: the directory cannot be made.
+    """
+
+    def __init__(self, root: Path, limits: Limits = LIMITS) -> None:
+        self._limits = limits
+        self._name = printable(str(root))
+        self._kinds: dict[str, str] = {"": "directory"}
+        self._links: dict[str, str] = {}
+        self._hardlinks: dict[str, str] = {}
+        self._held: dict[str, int] = {}
+        self._root = -1
+        try:
+            root.mkdir(_MODE_EXECUTABLE)
+            self._root = os.open(root, _DIRECTORY)
+            os.fchmod(self._root, _MODE_EXECUTABLE)
+            self._exact = self._probe()
+        except OSError as error:
+            self.close()
+            self._fail(error, "")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of all directories."""
+        while self._held:
+            os.close(self._held.popitem()[1])
+        if self._root >= 0:
+            os.close(self._root)
+            self._root = -1
+
+    def add_directory(self, path: str) -> None:
+        """Make the directory `path` and those above it; one that is there already is fine.
+
+        Raises:
+            Damaged: the path is unsafe, or something else has its name.
+            HostError: the directory cannot be made.
+        """
+        check_path(path, self._limits)
+        self._directory(path)
+
+    def add_file(self, path: str, data: Iterable[bytes], *, executable: bool) -> None:
+        """Write `data` to the new file `path`, making the directories above it.
+
+        Raises:
+            Damaged: the path is unsafe, or something has its name; whatever `data` raises.
+            HostError: the file cannot be written.
+        """
+        directory, name = self._claim(path, "file")
+        mode = _MODE_EXECUTABLE if executable else _MODE
+        try:
+            file = os.open(name, _NEW_FILE, mode, dir_fd=directory)
+        except OSError as error:
+            self._fail(error, path)
+        try:
+            if not self._exact:
+                self._set_mode(file, mode, path)
+            for piece in data:
+                self._write(file, piece, path)
+        finally:
+            os.close(file)
+
+    def add_link(self, path: str, target: str) -> None:
+        """Note the symbolic link `path`; `finish` makes it.
+
+        Raises:
+            Damaged: path or target is unsafe, or something has its name.
+        """
+        check_link(path, target, self._limits)
+        self._claim(path, "link")
+        self._links[path] = target
+
+    def add_hardlink(self, path: str, target: str) -> None:
+        """Note that `path` is another name of the file at the installed path `target`.
+
+        Raises:
+            Damaged: a path is unsafe, or something has the name.
+        """
+        check_path(target, self._limits)
+        self._claim(path, "hardlink")
+        self._hardlinks[path] = target
+
+    def finish(self) -> None:
+        """Make the links and make all of the tree outlast a power cut.
+
+        Raises:
+            Damaged: a link leaves the tree, or a hard link is to no file of the tree.
+            HostError: a link cannot be made, or the file system failed to write.
+        """
+        for path, target in self._hardlinks.items():
+            self._make_hardlink(path, target)
+        check_links(self._links)
+        for path, target in self._links.items():
+            directory, name = self._place(path)
+            try:
+                os.symlink(target, name, dir_fd=directory)
+            except OSError as error:
+                self._fail(error, path)
+        try:
+            flush_tree(self._root)
+        except OSError as error:
+            self._fail(error, "")
+
+    def _make_hardlink(self, path: str, target: str) -> None:
+        # A hard link to a hard link is fine once that one is made, which is in their order.
+        kind = self._kinds.get(target)
+        if kind != "file":
+            raise Damaged(
+                f"the hard link '{printable(path)}' is to '{printable(target)}', which is "
+                f"{'nothing' if kind is None else f'a {kind}'} in this tree"
+            )
+        source, source_name = self._place(target)
+        # Held apart: looking up the second directory may close the first.
+        source = os.dup(source)
+        try:
+            directory, name = self._place(path)
+            os.link(
+                source_name,
+                name,
+                src_dir_fd=source,
+                dst_dir_fd=directory,
+                follow_symlinks=False,
+            )
+        except OSError as error:
+            self._fail(error, path)
+        finally:
+            os.close(source)
+        self._kinds[path] = "file"
+
+    def _claim(self, path: str, kind: str) -> tuple[int, str]:
+        """Take the name `path` and return its directory, made where necessary, and last part."""
+        check_path(path, self._limits)
+        if path in self._kinds:
+            raise Damaged(
+                f"two members are installed at '{printable(path)}': a {self._kinds[path]} and a "
+                f"{kind}"
+            )
+        place = self._place(path)
+        self._kinds[path] = kind
+        return place
+
+    def _place(self, path: str) -> tuple[int, str]:
+        head, _, name = path.rpartition("/")
+        return self._directory(head), name
+
+    def _directory(self, path: str) -> int:
+        """Return a descriptor of the directory `path`, valid until the next one is asked for."""
+        if not path:
+            return self._root
+        descriptor = self._held.get(path)
+        if descriptor is not None:
+            return descriptor
+        parent, name = self._place(path)
+        kind = self._kinds.get(path)
+        if kind not in {None, "directory"}:
+            raise Damaged(f"'{printable(path)}' is a {kind} and has members below it")
+        try:
+            if kind is None:
+                os.mkdir(name, _MODE_EXECUTABLE, dir_fd=parent)
+            descriptor = os.open(name, _DIRECTORY, dir_fd=parent)
+        except OSError as error:
+            self._fail(error, path)
+        self._held[path] = descriptor
+        if len(self._held) > _HELD_DIRECTORIES:
+            os.close(self._held.pop(next(iter(self._held))))
+        if kind is None:
+            self._kinds[path] = "directory"
+            if not self._exact:
+                self._set_mode(descriptor, _MODE_EXECUTABLE, path)
+        return descriptor
+
+    def _probe(self) -> bool:
+        """Tell whether new files get the modes they are made with, which saves a call for each.
+
+        The umask and a default ACL can only take bits away, and 0644 has none that 0755 lacks.
+        """
+        file = os.open(_PROBE, _NEW_FILE, _MODE_EXECUTABLE, dir_fd=self._root)
+        try:
+            return os.fstat(file).st_mode & 0o777 == _MODE_EXECUTABLE
+        finally:
+            os.close(file)
+            os.unlink(_PROBE, dir_fd=self._root)
+
+    def _set_mode(self, descriptor: int, mode: int, path: str) -> None:
+        try:
+            os.fchmod(descriptor, mode)
+        except OSError as error:
+            self._fail(error, path)
+
+    def _write(self, file: int, piece: bytes, path: str) -> None:
+        try:
+            written = os.write(file, piece)
+            while written < len(piece):
+                piece = piece[written:]
+                written = os.write(file, piece)
+        except OSError as error:
+            self._fail(error, path)
+
+    def _fail(self, error: OSError, path: str) -> NoReturn:
+        where = f"{self._name}/{printable(path)}" if path else self._name
+        if error.errno in {ENOSPC, EDQUOT}:
+            raise HostError(
+                f"no space left while writing {where}: {error.strerror}",
+                hint="Free some space or inodes, or choose another prefix.",
+            ) from error
+        if error.errno == EEXIST and path:
+            raise HostError(self._collision(path, where)) from error
+        raise HostError(f"cannot write {where}: {error.strerror or error}") from error
+
+    def _collision(self, path: str, where: str) -> str:
+        folded = path.casefold()
+        for other in self._kinds:
+            if other != path and other.casefold() == folded:
+                return (
+                    f"this file system does not tell '{printable(path)}' from '{printable(other)}'"
+                )
+        return f"{where} is there already, and was not written by this installation"
