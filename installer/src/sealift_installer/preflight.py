@@ -1,0 +1,129 @@
+"""Can this host take these archives? Asked before anything is written, all answers at once."""
+
+import errno
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from sealift_installer import host
+from sealift_installer.errors import HostError, host_errors, printable
+from sealift_schemas.index import Entry
+from sealift_schemas.manifest import Archive
+
+# What a directory entry, an inode and half an unfilled block take, at the least, of each member.
+_MEMBER_OVERHEAD = 4096
+
+
+def check_host(archives: Sequence[Archive], directory: Path) -> None:
+    """Check platform, glibc, libraries, and room and permission below `directory`.
+
+    Raises:
+        HostError: it names everything that is missing.
+    """
+    problems = [problem for archive in archives for problem in _unmet(archive)]
+    problems += _unwritable(directory)
+    if not problems:
+        problems += _too_small(archives, directory)
+    if problems:
+        raise HostError(
+            "this host cannot take the bundle:" + "".join(f"\n  {text}" for text in problems)
+            if len(problems) > 1
+            else problems[0]
+        )
+
+
+def check_paths(entries: Sequence[Entry], destination: Path) -> None:
+    """Check that every path of an archive can be written, and used, below `destination`.
+
+    Raises:
+        HostError: one is longer than this file system or this kernel takes.
+    """
+    parent = _existing(destination)
+    with host_errors(f"cannot ask how long paths may be in {printable(str(parent))}"):
+        longest_path = _limit(parent, "PC_PATH_MAX")
+        longest_name = _limit(parent, "PC_NAME_MAX")
+    room = longest_path - len(os.fsencode(destination)) - 2  # a slash and the final zero byte
+    for entry in entries:
+        path = (entry.path or "").encode("utf-8", "surrogateescape")
+        if len(path) > room or any(len(name) > longest_name for name in path.split(b"/")):
+            raise HostError(
+                f"a path is too long for this file system: {printable(path)}\n"
+                f"  Below: {printable(str(destination))}",
+                hint="choose a shorter directory with --prefix",
+            )
+
+
+def _unmet(archive: Archive) -> list[str]:
+    here = host.current_platform()
+    if not host.fits(archive.platform, here):
+        return [f"{archive.name} is for {archive.platform}, this host is {here}"]
+    problems = []
+    wanted = archive.requires.glibc
+    if wanted is not None:
+        found = host.glibc_version()
+        if found is None or found < tuple(int(part) for part in wanted.split(".")):
+            problems.append(
+                f"{archive.name} needs glibc {wanted}, this host has {host.describe(found)}"
+            )
+    missing = [name for name in archive.requires.libraries if host.find_library(name) is None]
+    if missing:
+        problems.append(f"{archive.name} needs libraries that are not here: {', '.join(missing)}")
+    return problems
+
+
+def _unwritable(directory: Path) -> list[str]:
+    parent = _existing(directory)
+    name = printable(str(parent))
+    if not parent.is_dir():
+        return [f"{name} is not a directory"]
+    if not os.access(parent, os.W_OK | os.X_OK):
+        return [f"{name} is not writable"]
+    flags = os.statvfs(parent).f_flag
+    if flags & getattr(os, "ST_NOEXEC", 0):
+        return [f"{name} is on a file system mounted noexec: nothing in it could be run"]
+    return []
+
+
+def _too_small(archives: Sequence[Archive], directory: Path) -> list[str]:
+    parent = _existing(directory)
+    members = sum(archive.members for archive in archives)
+    wanted = sum(archive.unpacked for archive in archives) + members * _MEMBER_OVERHEAD
+    free, inodes = room(parent)
+    problems = []
+    if free < wanted:
+        problems.append(f"{printable(str(parent))} has {free} bytes free, {wanted} are needed")
+    if inodes is not None and inodes < members:
+        problems.append(
+            f"{printable(str(parent))} has room for {inodes} files, {members} are needed"
+        )
+    return problems
+
+
+def room(directory: Path) -> tuple[int, int | None]:
+    """Return the free bytes and inodes of a file system (None: it does not count them)."""
+    with host_errors(f"cannot ask how much room there is in {printable(str(directory))}"):
+        status = os.statvfs(directory)
+    return status.f_bavail * status.f_frsize, status.f_favail if status.f_files else None
+
+
+def _existing(path: Path) -> Path:
+    """Return the nearest of `path` and its parents that is there."""
+    while True:
+        try:
+            path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            path = path.parent
+            continue
+        except PermissionError:
+            return path.parent
+        return path
+
+
+def _limit(path: Path, name: str) -> int:
+    try:
+        value = os.pathconf(path, name)
+    except OSError as error:
+        if error.errno == errno.EINVAL:
+            return 255
+        raise
+    return value if value > 0 else 2**31
