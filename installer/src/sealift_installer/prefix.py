@@ -1,0 +1,142 @@
+"""The directory that everything is installed to, and the lock that lets one run change it.
+
+    PREFIX/installs/<key>/        interpreters; a valid UV_PYTHON_INSTALL_DIR
+    PREFIX/tools/<name>/          everything else
+    PREFIX/bin/                   links, where they were asked for
+    PREFIX/state/                 trust, records, indexes, receipts, the journal
+
+Trees are made in `.staging/` beside their destination, so that one rename publishes them, and the
+one before the newest is kept in `.previous/`. uv ignores names that begin with a dot.
+"""
+
+import fcntl
+import os
+import secrets
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sealift_installer.errors import HostError, host_errors, printable
+
+# How long another run is waited for: it may be writing several interpreters to a slow disk.
+LOCK_SECONDS = 600.0
+_POLL_SECONDS = 0.05
+
+
+def default_prefix() -> Path:
+    """Return /opt/sealift for root, for others `sealift` in the user's data directory."""
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        return Path("/opt/sealift")
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "sealift"
+    data = os.environ.get("XDG_DATA_HOME", "")
+    base = Path(data) if data.startswith("/") else Path.home() / ".local" / "share"
+    return base / "sealift"
+
+
+class Prefix:
+    """One prefix. Making the object touches nothing.
+
+    Args:
+        path: the directory; made absolute, symbolic links in it are left alone.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links
+        self.state = self.path / "state"
+        self.bin = self.path / "bin"
+
+    def parent(self, kind: str) -> Path:
+        """Return the directory that holds trees of `kind`: `installs/` or `tools/`."""
+        return self.path / ("installs" if kind == "interpreter" else "tools")
+
+    def destination(self, kind: str, name: str) -> Path:
+        """Return where the tree `name` is published."""
+        return self.parent(kind) / name
+
+    def previous(self, kind: str, name: str) -> Path:
+        """Return where the tree that `name` replaced is kept."""
+        return self.parent(kind) / ".previous" / name
+
+    def new_staging(self, kind: str, name: str) -> Path:
+        """Return a path for a tree to be made at; its directory is made, it is not.
+
+        Raises:
+            HostError: the directory cannot be made.
+        """
+        directory = self.parent(kind) / ".staging"
+        with host_errors("cannot make the staging directory"):
+            directory.mkdir(parents=True, exist_ok=True)
+        return directory / f"{name}.{secrets.token_hex(8)}"
+
+    def clear_staging(self) -> None:
+        """Remove what a killed run left. Only under the lock: nobody else is staging then."""
+        for kind in ("interpreter", "tool"):
+            directory = self.parent(kind) / ".staging"
+            with host_errors("cannot remove what an earlier run left"):
+                if directory.is_dir():
+                    for path in sorted(directory.iterdir()):
+                        remove_tree(path)
+
+    @contextmanager
+    def lock(
+        self, waiting: Callable[[str], None], *, seconds: float = LOCK_SECONDS
+    ) -> Iterator[None]:
+        """Hold the prefix for this run alone; `waiting` is told once when another run holds it.
+
+        The kernel lets go of the lock when its holder ends, however it ends.
+
+        Raises:
+            HostError: the state directory is not writable, or the wait took `seconds`.
+        """
+        path = self.state / "lock"
+        with host_errors("cannot lock the prefix"):
+            self.state.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            self._wait(descriptor, waiting, seconds)
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _wait(self, descriptor: int, waiting: Callable[[str], None], seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        told = False
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                holder = printable(os.pread(descriptor, 20, 0).strip()) or "unknown"
+            except OSError as error:
+                raise HostError(
+                    f"the file system of the prefix has no locks: {error.strerror}",
+                    hint="choose a prefix on a local file system",
+                ) from error
+            else:
+                return
+            if time.monotonic() >= deadline:
+                raise HostError(
+                    f"another unseal (process {holder}) holds {printable(str(self.path))}",
+                    hint="wait until it has ended, then run the command again",
+                )
+            if not told:
+                waiting(f"waiting for another unseal (process {holder}) to end")
+                told = True
+            time.sleep(_POLL_SECONDS)
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a file, a link or a tree; its own links are never followed.
+
+    Raises:
+        OSError: something in it cannot be removed.
+    """
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

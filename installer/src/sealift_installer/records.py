@@ -1,0 +1,176 @@
+"""What is installed: one record for each tree, and the index that it was made from.
+
+A record is kept by the target alone. It says what stands in the directory that it names, so that a
+directory without one is nobody's business of ours.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sealift_installer.durable import write_durably
+from sealift_installer.errors import HostError, host_errors, printable
+from sealift_schemas.keys import TOOL_NAME
+from sealift_schemas.manifest import (
+    INSTALLED_PATH,
+    KINDS,
+    PLATFORM_OR_ANY,
+    VERSION,
+    read_links,
+)
+from sealift_schemas.strictjson import DocumentError, Fields, encode, parse
+
+FORMAT = 1
+_RECORD_LIMIT = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One installed tree: which archive it is, from which bundle, and the prefix it was given.
+
+    `archive`, `index` and `manifest` are SHA-256 values; `members` counts what was
+    installed and `unpacked` the bytes that it takes, as the manifest says.
+    """
+
+    name: str
+    kind: str
+    version: str
+    platform: str
+    path: str
+    archive: str
+    index: str
+    manifest: str
+    installed: str
+    members: int
+    unpacked: int
+    interpreter: str | None = None
+    links: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, data: bytes, *, what: str, name: str) -> "Record":
+        """Read the record of the tree `name`.
+
+        Raises:
+            DocumentError: it is none of this format, or another tree's.
+        """
+        with Fields(parse(data, what=what, limit=_RECORD_LIMIT), what) as fields:
+            fields.constant("format", FORMAT)
+            record = cls.from_fields(fields)
+            if record.name != name:
+                fields.fail("name", name, record.name)
+            return record
+
+    @classmethod
+    def from_fields(cls, fields: Fields) -> "Record":
+        """Read the fields of a record."""
+        return cls(
+            name=fields.text("name", TOOL_NAME, "an install key or a tool's directory name"),
+            kind=fields.choice("kind", KINDS),
+            version=fields.text("version", VERSION, "a version"),
+            platform=fields.text("platform", PLATFORM_OR_ANY, "a platform or any"),
+            path=fields.text("path"),
+            archive=fields.sha256("archive"),
+            index=fields.sha256("index"),
+            manifest=fields.sha256("manifest"),
+            installed=fields.time("installed"),
+            members=fields.integer("members"),
+            unpacked=fields.integer("unpacked"),
+            interpreter=fields.optional_text(
+                "interpreter", INSTALLED_PATH, "a path in the installed tree"
+            ),
+            links=read_links(fields, "links"),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record as JSON values, without its format."""
+        interpreter = {} if self.interpreter is None else {"interpreter": self.interpreter}
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "version": self.version,
+            "platform": self.platform,
+            "path": self.path,
+            "archive": self.archive,
+            "index": self.index,
+            "manifest": self.manifest,
+            "installed": self.installed,
+            "members": self.members,
+            "unpacked": self.unpacked,
+            **interpreter,
+            "links": dict(self.links),
+        }
+
+    def encode(self) -> bytes:
+        """Return the record's bytes."""
+        return encode({"format": FORMAT, **self.to_json()}, indent=2)
+
+    def same_tree(self, other: "Record") -> bool:
+        """Tell whether both describe the same bytes, relocated to the same place."""
+        return (self.archive, self.index, self.path) == (other.archive, other.index, other.path)
+
+
+class Records:
+    """The records in a prefix's state directory.
+
+    Args:
+        directory: `state/` of the prefix.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._records = directory / "installs"
+        self._previous = directory / "previous"
+        self._indexes = directory / "index"
+
+    def get(self, name: str) -> Record | None:
+        """Return the record of the tree called `name`, if there is one.
+
+        Raises:
+            HostError: it cannot be read, or somebody changed it.
+        """
+        path = self._records / f"{name}.json"
+        with host_errors("cannot read the record of an install"):
+            try:
+                data = path.read_bytes()
+            except FileNotFoundError:
+                return None
+        try:
+            return Record.read(data, what=path.name, name=name)
+        except DocumentError as error:
+            raise HostError(
+                f"the record of an install is malformed: {printable(str(path))}\n  {error}",
+                hint="move it away; the next `unseal install` then asks about the directory",
+            ) from None
+
+    def all(self) -> tuple[Record, ...]:
+        """Return every record, sorted by name."""
+        with host_errors("cannot list what is installed"):
+            try:
+                names = sorted(path.stem for path in self._records.glob("[!.]*.json"))
+            except FileNotFoundError:
+                return ()
+        return tuple(record for record in map(self.get, names) if record is not None)
+
+    def put(self, record: Record) -> None:
+        """Write `record` in one step."""
+        with host_errors("cannot write the record of an install"):
+            self._records.mkdir(parents=True, exist_ok=True)
+            write_durably(self._records / f"{record.name}.json", record.encode())
+
+    def put_previous(self, record: Record) -> None:
+        """Write the record of the tree that was replaced and is kept."""
+        with host_errors("cannot write the record of the replaced install"):
+            self._previous.mkdir(parents=True, exist_ok=True)
+            write_durably(self._previous / f"{record.name}.json", record.encode())
+
+    def keep_index(self, sha256: str, data: bytes) -> None:
+        """Keep an index, so that the tree can be checked without the bundle."""
+        path = self.index_path(sha256)
+        with host_errors("cannot keep the index of an install"):
+            if not path.is_file():
+                self._indexes.mkdir(parents=True, exist_ok=True)
+                write_durably(path, data)
+
+    def index_path(self, sha256: str) -> Path:
+        """Return where the index with this hash is kept."""
+        return self._indexes / f"{sha256}.jsonl"
