@@ -1,0 +1,274 @@
+"""The verb: authenticate, look before anything is written, then one archive after the other.
+
+Each archive is staged, relocated, started and published by itself, so that one that fails leaves
+the others whole.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sealift_installer.account import accept_bundle, accept_roots, account, note_refusal, utc_now
+from sealift_installer.authenticate import Authenticated, Terms, authenticate
+from sealift_installer.bundle import Bundle
+from sealift_installer.chunks import read_authenticated
+from sealift_installer.errors import BundleError, HostError, SealiftError, UsageError, printable
+from sealift_installer.extract import Job, extract
+from sealift_installer.host import current_platform, fits
+from sealift_installer.links import check_links, make_links
+from sealift_installer.prefix import LOCK_SECONDS, Prefix, remove_tree
+from sealift_installer.preflight import check_host, check_paths
+from sealift_installer.publish import Publication, is_pending, publish, recover, standing
+from sealift_installer.records import Record, Records
+from sealift_installer.relocation import check_prefix
+from sealift_installer.report import InstallReport, Outcome, Progress, Silence
+from sealift_installer.smoke import smoke_test
+from sealift_installer.tree import TreeWriter
+from sealift_installer.trust.state import StateStore
+from sealift_schemas.index import Entry
+from sealift_schemas.manifest import Archive, Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class InstallOptions:
+    """What is to be installed where, and on which terms.
+
+    `names` empty means everything that fits this host; the overrides are reasons, as in `Terms`;
+    `lock_seconds` is how long another run is waited for.
+    """
+
+    prefix: Path
+    names: tuple[str, ...] = ()
+    link: bool = False
+    allow_downgrade: str | None = None
+    accept_expired: str | None = None
+    lock_seconds: float = LOCK_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What the steps of one run share."""
+
+    prefix: Prefix
+    store: StateStore
+    options: InstallOptions
+    progress: Progress
+    authenticated: Authenticated
+    seconds: dict[str, float]
+
+
+def install(
+    bundle: Path, options: InstallOptions, progress: Progress | None = None
+) -> InstallReport:
+    """Install what the bundle at `bundle` carries for this host.
+
+    An archive that fails is in the report and leaves the others whole; what concerns the bundle or
+    the host as a whole is raised before anything is installed.
+
+    Raises:
+        Untrusted, Damaged, RefusedByPolicy: as `authenticate` says; a receipt records it.
+        HostError: this host cannot, or something that is not ours stands in the way.
+        UsageError: a name that is not in the bundle.
+    """
+    progress = progress or Silence()
+    prefix = Prefix(options.prefix)
+    check_prefix(str(prefix.path))
+    store = StateStore(prefix.state)
+    if not store.exists():
+        store.load()  # says how to get a root, before so much as a lock file is made
+    with prefix.lock(progress.note, seconds=options.lock_seconds):
+        for name in recover(prefix, lambda publication: account(prefix, store, publication)):
+            progress.note(f"finished what an earlier run began: {name}")
+        seconds: dict[str, float] = {}
+        with _timed(seconds, "authenticate"):
+            authenticated = _authenticate(Bundle(bundle), store, options)
+        for warning in authenticated.warnings:
+            progress.warn(warning)
+        return _install(_Run(prefix, store, options, progress, authenticated, seconds))
+
+
+def select(
+    manifest: Manifest, names: tuple[str, ...]
+) -> tuple[tuple[Archive, ...], dict[str, str]]:
+    """Return the archives to install, and those left out with the reason.
+
+    Raises:
+        UsageError: a name that is not in the bundle.
+        HostError: there is nothing for this host.
+    """
+    known = {archive.name: archive for archive in manifest.archives}
+    unknown = [printable(name) for name in names if name not in known]
+    if unknown:
+        carried = ", ".join(known) or "no archives"
+        raise UsageError(f"not in the bundle: {', '.join(unknown)}", hint=f"it carries {carried}")
+    if names:
+        return tuple(known[name] for name in dict.fromkeys(names)), {}
+    here = current_platform()
+    fitting = tuple(each for each in manifest.archives if fits(each.platform, here))
+    skipped = {
+        each.name: f"it is for {each.platform}, this host is {here}"
+        for each in manifest.archives
+        if each not in fitting
+    }
+    if not fitting:
+        platforms = ", ".join(sorted({each.platform for each in manifest.archives}))
+        raise HostError(
+            f"the bundle carries nothing for this host, {here}",
+            hint=f"it is for {platforms}" if platforms else "it carries no archives",
+        )
+    return fitting, skipped
+
+
+def _authenticate(bundle: Bundle, store: StateStore, options: InstallOptions) -> Authenticated:
+    state = store.load()
+    terms = Terms(utc_now(), options.allow_downgrade, options.accept_expired)
+    try:
+        return authenticate(bundle, state, terms)
+    except BundleError as error:
+        note_refusal(store, state, error)
+        raise
+
+
+def _install(run: _Run) -> InstallReport:
+    authenticated = run.authenticated
+    manifest = authenticated.manifest
+    archives, skipped = select(manifest, run.options.names)
+    with _timed(run.seconds, "preflight"):
+        present = _preflight(run, archives)
+    accept_roots(run.store, authenticated)
+    outcomes = tuple(
+        _attempt(run, archive, present=archive.name in present) for archive in archives
+    )
+    if all(outcome.status == "present" for outcome in outcomes):
+        accept_bundle(run.store, authenticated)
+    return InstallReport(
+        stream=manifest.stream,
+        epoch=manifest.epoch,
+        sequence=manifest.sequence,
+        manifest=authenticated.manifest_sha256,
+        root_version=authenticated.root.root.version,
+        signers=authenticated.signers,
+        outcomes=outcomes,
+        skipped=skipped,
+        warnings=authenticated.warnings,
+        overrides=authenticated.overrides,
+        seconds=run.seconds,
+    )
+
+
+def _preflight(run: _Run, archives: tuple[Archive, ...]) -> frozenset[str]:
+    """Check everything that can be checked before a byte is written; return what is there."""
+    present = set()
+    for archive in archives:
+        record = _record(run, archive)
+        there = standing(run.prefix, archive.kind, archive.name)
+        if there is not None and there.same_tree(record):
+            present.add(archive.name)
+        check_links(run.prefix, record, link=run.options.link)
+    wanted = [archive for archive in archives if archive.name not in present]
+    check_host(wanted, run.prefix.path)
+    return frozenset(present)
+
+
+def _attempt(run: _Run, archive: Archive, *, present: bool) -> Outcome:
+    """Install one archive; a failure is in the outcome."""
+    record = _record(run, archive)
+    outcome = Outcome(archive.name, "present", record.path, archive.sha256, seconds={})
+    try:
+        if present:
+            run.progress.step(archive.name, "present")
+            links = make_links(run.prefix, record, link=run.options.link)
+            return replace(outcome, links=tuple(map(str, links)))
+        return _stage_and_publish(run, archive, record, outcome)
+    except SealiftError as error:
+        return replace(outcome, status="failed", error=error)
+
+
+def _stage_and_publish(run: _Run, archive: Archive, record: Record, outcome: Outcome) -> Outcome:
+    seconds: dict[str, float] = {}
+    replaced = standing(run.prefix, archive.kind, archive.name)
+    staging = run.prefix.new_staging(archive.kind, archive.name)
+    try:
+        run.progress.step(archive.name, "extract")
+        with _timed(seconds, "extract"):
+            relocated = _stage(run, archive, record, staging)
+        if archive.kind == "interpreter" and archive.interpreter is not None:
+            run.progress.step(archive.name, "start")
+            with _timed(seconds, "start"):
+                smoke_test(staging / archive.interpreter, staging, archive.name, Path(record.path))
+        run.progress.step(archive.name, "publish")
+        with _timed(seconds, "publish"):
+            publication = _publication(run, record, staging, replaced)
+            publish(run.prefix, publication, lambda each: account(run.prefix, run.store, each))
+    finally:
+        if not is_pending(run.prefix, archive.name):
+            with suppress(OSError):
+                remove_tree(staging)
+    links = [run.prefix.bin / name for name in archive.links] if run.options.link else []
+    return replace(
+        outcome,
+        status="installed" if replaced is None else "replaced",
+        members=archive.members,
+        unpacked=archive.unpacked,
+        relocated=relocated,
+        links=tuple(map(str, links)),
+        seconds=seconds,
+    )
+
+
+def _stage(run: _Run, archive: Archive, record: Record, staging: Path) -> int:
+    """Write the tree of `archive` to `staging`, relocated; return how many files named a prefix."""
+    entries: tuple[Entry, ...] = run.authenticated.entries(archive)
+    check_paths(entries, Path(record.path))
+    with TreeWriter(staging) as tree:
+        counts = extract(run.authenticated, Job(archive, entries, record.path), tree)
+        tree.finish()
+    return counts.relocated
+
+
+def _publication(run: _Run, record: Record, staging: Path, replaced: Record | None) -> Publication:
+    """Return what the journal is to hold, and keep the index that a later check needs."""
+    authenticated = run.authenticated
+    archive = next(each for each in authenticated.manifest.archives if each.name == record.name)
+    file = authenticated.files[archive.index]
+    bundle = authenticated.bundle
+    data = read_authenticated(bundle, file, bundle.limits.index)
+    Records(run.prefix.state).keep_index(record.index, data)
+    return Publication(
+        record=record,
+        staging=staging.name,
+        inode=staging.stat().st_ino,
+        receipts=run.store.load().receipts,
+        detail="installed" if replaced is None else f"replaced archive {replaced.archive}",
+        bundle=authenticated.identity,
+        created=authenticated.manifest.created,
+        link=run.options.link,
+        overrides=authenticated.overrides,
+    )
+
+
+def _record(run: _Run, archive: Archive) -> Record:
+    return Record(
+        name=archive.name,
+        kind=archive.kind,
+        version=archive.version,
+        platform=archive.platform,
+        path=str(run.prefix.destination(archive.kind, archive.name)),
+        archive=archive.sha256,
+        index=run.authenticated.files[archive.index].sha256,
+        manifest=run.authenticated.manifest_sha256,
+        installed=utc_now(),
+        members=archive.members,
+        unpacked=archive.unpacked,
+        interpreter=archive.interpreter,
+        links=archive.links,
+    )
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], step: str) -> Iterator[None]:
+    began = time.perf_counter()
+    yield
+    seconds[step] = time.perf_counter() - began
