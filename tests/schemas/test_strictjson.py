@@ -117,7 +117,10 @@ def test_the_place_of_an_error_is_named() -> None:
         with Fields(value, where) as fields:
             return fields.integer("size", minimum=1, maximum=9)
 
-    with pytest.raises(DocumentError) as caught, Fields({"a": [{"size": 10}]}, "thing") as fields:
+    with (
+        pytest.raises(DocumentError, match="an integer from 1 to 9") as caught,
+        Fields({"a": [{"size": 10}]}, "thing") as fields,
+    ):
         fields.items("a", inner)
     assert caught.value.where == "thing.a[0].size"
     assert caught.value.expected == "an integer from 1 to 9"
