@@ -71,34 +71,41 @@ def walk(trusted: TrustedRoot, bundle: Bundle) -> tuple[TrustedRoot, ...]:
     Raises:
         Untrusted: the chain has a gap, a version is not signed as it must be, or a version that
             was trusted here has other bytes in this bundle.
-        Damaged: a root is missing or malformed.
+        Damaged: a root is missing or malformed, or one before the trusted one is missing.
     """
     versions = bundle.root_versions()
-    for version in versions:
-        known = trusted.lineage.get(version)
-        if known is not None:
-            data = bundle.read(root_name(version), bundle.limits.root)
-            computed = hashlib.sha256(data).hexdigest()
-            if computed != known:
-                message = f"root version {version} is not the one that was trusted here"
-                raise Untrusted(mismatch(message, known, computed))
+    for version in range(1, trusted.root.version + 1):
+        # A bundle that is older than the trusted root ends before it; it does not start later.
+        if version in versions:
+            _check_known(trusted, version, bundle)
+        elif not versions or version < versions[-1]:
+            raise Damaged(f"missing in the bundle: {root_name(version)}")
     followed: list[TrustedRoot] = []
     newest = trusted
     for version in versions:
         if version <= trusted.root.version:
             continue
-        if version != newest.root.version + 1:
-            raise Untrusted(
-                mismatch(
-                    "the chain of roots has a gap",
-                    root_name(newest.root.version + 1),
-                    root_name(version),
-                )
-            )
-        data = bundle.read(root_name(version), bundle.limits.root)
-        newest = follow(newest, data, bundle.limits)
+        wanted = newest.root.version + 1
+        if version != wanted:
+            message = "the chain of roots in the bundle has a gap"
+            raise Untrusted(mismatch(message, root_name(wanted), root_name(version)))
+        newest = follow(newest, bundle.read(root_name(version), bundle.limits.root), bundle.limits)
         followed.append(newest)
     return tuple(followed)
+
+
+def _check_known(trusted: TrustedRoot, version: int, bundle: Bundle) -> None:
+    """Check that a version that was trusted here before has the same bytes in the bundle."""
+    known = trusted.lineage.get(version)
+    if known is None:
+        # It is older than the first root that was imported here, so it has no say.
+        return
+    computed = hashlib.sha256(bundle.read(root_name(version), bundle.limits.root)).hexdigest()
+    if computed != known:
+        message = f"root version {version} in the bundle is not the one that was trusted here"
+        raise Untrusted(
+            mismatch(message, known, computed), hint="ask the site which one it published"
+        )
 
 
 def _read(data: bytes, what: str, limits: Limits) -> tuple[Root, Envelope]:
