@@ -9,6 +9,7 @@ Each request for a path takes the next of its faults; the last one stays. What w
 
 import hashlib
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -88,21 +89,24 @@ class Request:
 
 
 class LoopbackServer:
-    """Serves `directory` on a free port until the `with` block ends."""
+    """Serves `directory` on a free port until the `with` block ends, over TLS if `tls` is given."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, tls: ssl.SSLContext | None = None) -> None:
         self.directory = directory
+        self.scheme = "https" if tls else "http"
         self.faults: dict[str, Sequence[Fault]] = {}
         self.requests: list[Request] = []
         self._served: dict[str, int] = {}
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.owner = self
+        if tls:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
 
     @property
     def url(self) -> str:
         """The address of the directory, without a final slash."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return f"{self.scheme}://127.0.0.1:{self._server.server_address[1]}"
 
     @property
     def paths(self) -> list[str]:
@@ -134,6 +138,9 @@ class LoopbackServer:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     owner: LoopbackServer
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing of clients that hang up, as one does that does not trust the certificate."""
 
 
 class _Handler(BaseHTTPRequestHandler):
