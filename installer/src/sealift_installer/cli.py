@@ -1,0 +1,290 @@
+"""The command `unseal`. This module alone prints and exits.
+
+What a command needs is imported by that command, so that help and `list` start fast.
+"""
+
+import argparse
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sealift_installer import __version__
+from sealift_installer.errors import SealiftError
+
+if TYPE_CHECKING:
+    from sealift_installer.authenticate import Authenticated
+
+_DEFECT = 1
+_INTERRUPTED = 128 + signal.SIGINT
+_PIPE_CLOSED = 128 + getattr(signal, "SIGPIPE", 13)
+_EXIT_CODES = """exit codes:
+  0 done                     4 damaged: hash, missing or added file, hostile archive
+  1 a defect of unseal       5 refused by policy: rollback, expired, withdrawn
+  2 usage                    6 this host cannot: space, permission, platform
+  3 not trusted: signature, threshold, root"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal without UTF-8 gets escapes, not a traceback.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    options = _parse(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = _run(options)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Nobody reads any more; the interpreter would complain once again when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _PIPE_CLOSED
+    return code
+
+
+def _run(options: argparse.Namespace) -> int:
+    try:
+        code: int = options.run(options)
+    except SealiftError as error:
+        _fail(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        _say("unseal: interrupted; the next run cleans up")
+        return _INTERRUPTED
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        if options.debug:
+            raise
+        _say(f"unseal: a defect of unseal, please report it: {type(error).__name__}: {error!a}")
+        _say("hint: --debug shows where")
+        return _DEFECT
+    return code
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from sealift_installer.text import bundle_line, size
+    from sealift_installer.verify import verify_files
+
+    authenticated = _open(options)
+    report = verify_files(authenticated)
+    _show(
+        options,
+        {
+            "manifest": authenticated.manifest_sha256,
+            "stream": authenticated.manifest.stream,
+            "epoch": authenticated.manifest.epoch,
+            "sequence": authenticated.manifest.sequence,
+            "root_version": authenticated.root.root.version,
+            "signers": list(authenticated.signers),
+            "files": report.files,
+            "size": report.size,
+            "archives": report.archives,
+            "warnings": list(authenticated.warnings),
+        },
+        [
+            bundle_line(
+                authenticated.manifest, authenticated.signers, authenticated.root.root.version
+            ),
+            f"good: {report.files} files, {size(report.size)}, {report.archives} archives",
+        ],
+    )
+    return 0
+
+
+def _inspect(options: argparse.Namespace) -> int:
+    from sealift_installer.inspect import inspect
+    from sealift_installer.text import inspect_lines
+
+    facts = inspect(_open(options))
+    _show(options, facts.to_json(), inspect_lines(facts))
+    return 0
+
+
+def _install(options: argparse.Namespace) -> int:
+    from sealift_installer.install import InstallOptions, install
+    from sealift_installer.text import install_lines
+
+    wanted = InstallOptions(
+        prefix=_prefix(options),
+        names=tuple(options.names),
+        link=options.link,
+        allow_downgrade=options.allow_downgrade,
+        accept_expired=options.accept_expired,
+    )
+    report = install(options.bundle, wanted, _Terminal(options))
+    _show(options, report.to_json(), install_lines(report))
+    for outcome in report.outcomes:
+        if outcome.error is not None:
+            _fail(outcome.error)
+    return report.exit_code
+
+
+def _list(options: argparse.Namespace) -> int:
+    from sealift_installer.prefix import Prefix
+    from sealift_installer.records import Records
+    from sealift_installer.text import list_lines
+
+    found = Records(Prefix(_prefix(options)).state).all()
+    records = [(record, Path(record.path).is_dir()) for record in found]
+    values = [{**record.to_json(), "there": there} for record, there in records]
+    _show(options, {"installed": values}, list_lines(records))
+    return 0
+
+
+def _trust_import(options: argparse.Namespace) -> int:
+    from sealift_installer.account import utc_now
+    from sealift_installer.first_root import import_root
+    from sealift_installer.prefix import Prefix
+
+    prefix = Prefix(_prefix(options))
+    imported = import_root(options.file, options.sha256, prefix, utc_now(), _Terminal(options))
+    version, sha256 = imported.root.root.version, imported.root.sha256
+    what = "trusted from now on" if imported.new else "trusted already"
+    _show(
+        options,
+        {"version": version, "sha256": sha256, "new": imported.new},
+        [f"root version {version} is {what}: {sha256}"],
+    )
+    return 0
+
+
+def _trust_show(options: argparse.Namespace) -> int:
+    from sealift_installer.first_root import describe_trust
+    from sealift_installer.prefix import Prefix
+    from sealift_installer.text import trust_lines
+    from sealift_installer.trust.state import StateStore
+
+    trust = describe_trust(StateStore(Prefix(_prefix(options)).state).load())
+    _show(options, trust, trust_lines(trust))
+    return 0
+
+
+def _open(options: argparse.Namespace) -> "Authenticated":
+    from sealift_installer.account import utc_now
+    from sealift_installer.authenticate import Terms
+    from sealift_installer.inspect import open_bundle
+
+    terms = Terms(utc_now(), options.allow_downgrade, options.accept_expired)
+    authenticated = open_bundle(options.bundle, _prefix(options), terms)
+    for warning in authenticated.warnings:
+        _say(f"warning: {warning}")
+    return authenticated
+
+
+class _Terminal:
+    """Progress on stderr: steps for a person who watches, warnings for everybody."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._shown = not options.quiet and sys.stderr.isatty()
+
+    def step(self, archive: str, what: str) -> None:
+        if self._shown:
+            _say(f"{archive}: {what}")
+
+    def note(self, text: str) -> None:
+        _say(text)
+
+    def warn(self, text: str) -> None:
+        _say(f"warning: {text}")
+
+
+def _prefix(options: argparse.Namespace) -> Path:
+    if options.prefix is not None:
+        path: Path = options.prefix
+        return path
+    from sealift_installer.prefix import default_prefix
+
+    return default_prefix()
+
+
+def _show(options: argparse.Namespace, value: dict[str, Any], lines: Iterable[str]) -> None:
+    if options.json:
+        print(json.dumps(value, indent=2))  # noqa: T201 - the command's result
+    elif not options.quiet:
+        for line in lines:
+            print(line)  # noqa: T201 - the command's result
+
+
+def _fail(error: SealiftError) -> None:
+    from sealift_installer.text import error_lines
+
+    for line in error_lines(error):
+        _say(line)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)  # noqa: T201 - this module alone prints
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="unseal",
+        description="Check, install and relocate what sealift bundled. There is no network in it.",
+        epilog=_EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"unseal {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_bundle_commands(commands)
+    command = _add(commands, "list", _list, "list what is installed")
+    trust = commands.add_parser("trust", help="say whose bundles are trusted", allow_abbrev=False)
+    actions = trust.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    command = _add(actions, "import", _trust_import, "trust the first root, compared with paper")
+    command.add_argument("file", metavar="FILE", type=Path, help="N.root.dsse.json")
+    command.add_argument(
+        "--sha256", metavar="HEX", required=True, help="of FILE, as the site published it"
+    )
+    _add(actions, "show", _trust_show, "show keys, thresholds and counters")
+    options, rest = parser.parse_known_args(arguments)
+    # argparse takes positional arguments in one run only: `install BUNDLE --prefix P KEY`.
+    if rest and hasattr(options, "names") and not any(word.startswith("-") for word in rest):
+        options.names += rest
+    elif rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    return options
+
+
+def _add_bundle_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    for name, run, text in (
+        ("verify", _verify, "check signatures and every byte of a bundle"),
+        ("inspect", _inspect, "show what a bundle carries, and what would be done with it"),
+        ("install", _install, "install what a bundle carries for this host"),
+    ):
+        command = _add(commands, name, run, text)
+        command.add_argument("bundle", metavar="BUNDLE", type=Path, help="its directory")
+        if name == "install":
+            command.add_argument("names", metavar="KEY", nargs="*", help="these archives alone")
+            command.add_argument(
+                "--link", action="store_true", help="make links to the programs in PREFIX/bin"
+            )
+        command.add_argument(
+            "--allow-downgrade", metavar="REASON", help="take a bundle older than the newest seen"
+        )
+        command.add_argument(
+            "--accept-expired", metavar="REASON", help="take a bundle that is expired"
+        )
+
+
+def _add(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    run: Callable[[argparse.Namespace], int],
+    text: str,
+) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+    command.add_argument(
+        "--prefix",
+        metavar="DIR",
+        type=Path,
+        help="where things are installed (default: your data directory; /opt/sealift for root)",
+    )
+    command.add_argument("--json", action="store_true", help="print the result as JSON")
+    command.add_argument("--quiet", action="store_true", help="print no result")
+    command.add_argument("--debug", action="store_true", help=argparse.SUPPRESS)
+    command.set_defaults(run=run)
+    return command

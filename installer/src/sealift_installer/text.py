@@ -1,0 +1,142 @@
+"""What the commands show to people, as lines; nothing is printed here."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sealift_installer.errors import SealiftError, printable
+
+if TYPE_CHECKING:
+    from sealift_installer.inspect import ArchiveFacts, BundleFacts
+    from sealift_installer.records import Record
+    from sealift_installer.report import InstallReport, Outcome
+    from sealift_schemas.manifest import Manifest
+
+_KEYID = 16  # digits of a key id that tell keys apart for people, as in the name of a signature
+_SHOWN = 5
+
+
+def size(count: int) -> str:
+    """Return a number of bytes for people: 512 B, 3.4 MB."""
+    value = float(count)
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if value < 1000 or unit == "TB":  # noqa: PLR2004 - decimal units
+            return f"{count} B" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    raise AssertionError("unreachable")
+
+
+def error_lines(error: SealiftError) -> Iterator[str]:
+    """Yield an error as it is shown: what failed, and the hint on a line of its own."""
+    yield f"unseal: {error.message}"
+    if error.hint:
+        yield f"hint: {error.hint}"
+
+
+def bundle_line(manifest: "Manifest", signers: Sequence[str], root_version: int) -> str:
+    """Return which bundle it is and who sealed it."""
+    return (
+        f"bundle {manifest.sequence} of stream {manifest.stream}, made {manifest.created}, "
+        f"{sealed_by(signers, root_version)}"
+    )
+
+
+def sealed_by(signers: Sequence[str], root_version: int) -> str:
+    """Return who sealed a bundle."""
+    keys = ", ".join(keyid[:_KEYID] for keyid in signers)
+    return f"sealed by {keys} (root version {root_version})"
+
+
+def install_lines(report: "InstallReport") -> Iterator[str]:
+    """Yield what came of an install."""
+    yield (
+        f"bundle {report.sequence} of stream {report.stream}, "
+        f"{sealed_by(report.signers, report.root_version)}"
+    )
+    for outcome in report.outcomes:
+        yield from _outcome_lines(outcome)
+    for name, reason in report.skipped.items():
+        yield f"{name}: left out, {reason}"
+
+
+def _outcome_lines(outcome: "Outcome") -> Iterator[str]:
+    if outcome.error is not None:
+        yield f"{outcome.name}: failed"
+        return
+    if outcome.status == "present":
+        yield f"{outcome.name}: there already, {printable(outcome.path)}"
+    else:
+        took = ", ".join(f"{step} {value:.2f} s" for step, value in outcome.seconds.items())
+        yield f"{outcome.name}: {outcome.status}, {printable(outcome.path)}"
+        yield (
+            f"  {outcome.members} members, {size(outcome.unpacked)}, "
+            f"{outcome.relocated} files relocated ({took})"
+        )
+    for link in outcome.links:
+        yield f"  {printable(link)}"
+
+
+def inspect_lines(facts: "BundleFacts") -> Iterator[str]:
+    """Yield what a bundle carries."""
+    manifest = facts.manifest
+    yield bundle_line(manifest, facts.signers, facts.root_version)
+    yield f"manifest {facts.sha256}"
+    expires = manifest.expires or "never"
+    yield f"{len(manifest.files)} files, {size(facts.size)}; expires {expires}"
+    for each in facts.archives:
+        yield ""
+        yield from _archive_lines(each)
+
+
+def _archive_lines(facts: "ArchiveFacts") -> Iterator[str]:
+    archive = facts.archive
+    yield f"{archive.name} ({archive.kind}, {archive.platform})"
+    yield f"  {archive.source.request}, from {printable(archive.source.url)}"
+    yield f"  sha256 {archive.sha256} (digest: {archive.source.digest_source})"
+    yield f"  {archive.format}, {size(archive.size)}; {archive.members} members, {size(archive.unpacked)}"
+    needs = [f"glibc {archive.requires.glibc}"] if archive.requires.glibc else []
+    needs += archive.requires.libraries
+    if needs:
+        yield f"  needs {', '.join(needs)}"
+    places = sum(facts.relocated.values())
+    yield f"  relocated: {len(facts.relocated)} files, {places} places"
+    yield from (f"    {printable(path)}" for path in facts.relocated)
+    if facts.rewritten:
+        yield f"  rewritten without a prefix: {_some(facts.rewritten)}"
+    if facts.added:
+        yield f"  added: {_some(facts.added)}"
+    yield from _reasons("kept as it is", facts.kept)
+    yield from _reasons("not installed", facts.dropped)
+
+
+def _reasons(what: str, reasons: Mapping[str, str]) -> Iterator[str]:
+    """Yield paths by reason."""
+    for reason in dict.fromkeys(reasons.values()):
+        paths = [path for path, each in reasons.items() if each == reason]
+        yield f"  {what}, {printable(reason)}: {_some(paths)}"
+
+
+def _some(paths: Sequence[str]) -> str:
+    shown = ", ".join(printable(path) for path in paths[:_SHOWN])
+    rest = len(paths) - _SHOWN
+    return f"{shown} and {rest} more" if rest > 0 else shown
+
+
+def list_lines(records: Iterable[tuple["Record", bool]]) -> Iterator[str]:
+    """Yield what is installed; the flag says whether its directory is there."""
+    for record, there in records:
+        gone = "" if there else "  (its directory is gone)"
+        yield f"{record.name}  {printable(record.path)}{gone}"
+
+
+def trust_lines(trust: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is trusted, as `first_root.describe_trust` returns it."""
+    yield f"root version {trust['version']}, made {trust['created']}"
+    yield f"sha256 {trust['sha256']}"
+    if trust["expires"]:
+        yield f"expires {trust['expires']}"
+    for name, role in trust["roles"].items():
+        yield f"{name}: {role['threshold']} of {len(role['keys'])}"
+        yield from (f"  {keyid}" for keyid in role["keys"])
+    for name, stream in trust["streams"].items():
+        yield f"stream {name}: epoch {stream['epoch']}, sequence {stream['sequence']}"
+    yield f"{trust['receipts']} receipts, head {trust['head']}"
