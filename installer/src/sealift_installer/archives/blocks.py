@@ -29,21 +29,18 @@ class Blocks:
         self._turn = 0  # so that a payload knows that the reader went on
 
     def header(self) -> bytes:
-        """Return the next block behind the payload at hand; empty at the end of the stream.
+        """Return the next block behind the payload at hand; at the stream's end, what there is.
 
         Raises:
-            Damaged: the stream ends inside of it.
+            Damaged: the stream ends inside of the payload at hand.
         """
         if self._left or self._padding:
             self._skip()
         position = self._position
         end = position + BLOCK
         if end > len(self._buffer):
-            if not self._fill(BLOCK):
-                if self._buffer:
-                    self._fail_truncated()
-                return b""
-            position, end = 0, BLOCK
+            self._fill(BLOCK)
+            position, end = 0, min(BLOCK, len(self._buffer))
         self._position = end
         return self._buffer[position:end]
 

@@ -88,15 +88,13 @@ class _Reader:
         self._end()
 
     def _header(self, block: bytes) -> Header:
-        if not block:
-            raise Damaged("it is truncated: the end marker is missing")
         try:
-            return read_header(block)
+            if len(block) == BLOCK:
+                return read_header(block)
+            raise Damaged("it is truncated: the end marker is missing")
         except Damaged:
-            if self._count:
-                raise
             found = describe(block)
-            if found == "a tar archive":
+            if self._count or found in {"a tar archive", "zeros", "nothing"}:
                 raise
             raise Damaged(mismatch("it is no tar archive", "a tar archive", found)) from None
 

@@ -70,10 +70,10 @@ class _Reader:
         records, end = read_central(self._file, self._limits)
         if sum(record.size for record in records) > self._limits.unpacked:
             raise Damaged(f"it unpacks to more than {self._limits.unpacked} bytes")
-        ends = [record.offset for record in records[1:]] + [end]
-        if (records[0].offset if records else end) != 0:
+        starts = [*(record.offset for record in records), end]
+        if starts[0] != 0:
             raise Damaged("there is something before its first member")
-        for record, behind in zip(records, ends, strict=True):
+        for record, behind in zip(records, starts[1:], strict=True):
             member = self._member(record, behind)
             if member is not None:
                 yield member

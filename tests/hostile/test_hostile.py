@@ -1,0 +1,60 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from hostile.generator import CASES, Case
+from memory_source import MemorySource, unpack
+from sealift_installer.errors import Damaged
+
+
+def test_the_generator_is_deterministic_and_names_are_unique():
+    from hostile.generator import tar_cases, zip_cases
+
+    assert (*tar_cases(), *zip_cases()) == CASES
+    assert len({case.name for case in CASES}) == len(CASES)
+
+
+@pytest.mark.parametrize("step", [1 << 20, 100])
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_nothing_is_written_outside(case: Case, step: int, tmp_path: Path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "secret").write_text("kept")
+    root = tmp_path / "a" / "root"
+    root.parent.mkdir()
+    source = MemorySource(case.data, name="sample", step=step)
+    if case.refused is None:
+        unpack(case.format, source, root)
+        assert snapshot(root) == case.tree
+        assert source.drained
+    else:
+        with pytest.raises(Damaged, match=case.refused) as caught:
+            unpack(case.format, source, root)
+        assert caught.value.message.isprintable() or "\n" in caught.value.message
+    assert snapshot(outside) == {"secret": b"kept"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "outside"]
+    assert [path.name for path in root.parent.iterdir()] == ["root"]
+    assert not Path("/nonexistent-sealift").exists()
+    assert_closed(root)
+
+
+def assert_closed(root: Path) -> None:
+    """No link of the tree leads out of it, not even while it is unfinished."""
+    top = os.path.realpath(root)
+    for path in root.rglob("*"):
+        if path.is_symlink():
+            assert os.path.realpath(path).startswith(top)
+        else:
+            assert path.is_file() or path.is_dir()
+
+
+def snapshot(root: Path) -> dict[str, bytes | str | None]:
+    found: dict[str, bytes | str | None] = {}
+    for path in root.rglob("*"):
+        name = path.relative_to(root).as_posix()
+        if path.is_symlink():
+            found[name] = f"-> {path.readlink()}"
+        else:
+            found[name] = path.read_bytes() if path.is_file() else None
+    return found
