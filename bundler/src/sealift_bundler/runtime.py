@@ -1,0 +1,194 @@
+"""The installer that travels: its own wheels, and those that it needs, from hashed pins."""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from importlib.resources import files
+
+from packaging.markers import Marker
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name, parse_wheel_filename
+from packaging.version import Version
+from pypi_simple import DistributionPackage
+
+from sealift_bundler import web
+from sealift_bundler.runtime_wheels import own_wheels
+from sealift_bundler.sources.index_client import IndexClient, address, digest
+from sealift_bundler.sources.pip_settings import PipSettings
+from sealift_bundler.sources.wheels import choose_for_python, machine, read_wheels
+from sealift_installer.errors import UsageError, mismatch
+from sealift_schemas.keys import Platform
+from sealift_schemas.lock import LockedWheel
+
+__all__ = ["Pin", "own_wheels", "read_pins", "requirements_text", "resolve_wheels"]
+
+_HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
+_LINE_END = "\\\n"
+# os_name, platform_system and sys_platform of each system that unseal runs on.
+_SYSTEMS = {
+    "linux": ("posix", "Linux", "linux"),
+    "macos": ("posix", "Darwin", "darwin"),
+    "windows": ("nt", "Windows", "win32"),
+}
+_CONNECTIONS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """One line of the pins: exactly one version, and the files that may stand for it."""
+
+    name: str
+    version: str
+    marker: str = ""
+    hashes: frozenset[str] = field(default=frozenset())
+
+    def applies(self, environment: Mapping[str, str]) -> bool:
+        """Say whether the pin is for the environment that PEP 508 markers describe."""
+        return not self.marker or Marker(self.marker).evaluate(dict(environment))
+
+
+def read_pins() -> tuple[Pin, ...]:
+    """Return the pins of the installer that come with this package."""
+    text = files("sealift_bundler").joinpath("pins/installer.txt").read_text("utf-8")
+    return tuple(_pin(line) for line in text.replace(_LINE_END, " ").splitlines() if line.strip())
+
+
+def resolve_wheels(
+    pythons: Sequence[str],
+    platforms: Sequence[str],
+    *,
+    settings: PipSettings | None = None,
+    pins: Sequence[Pin] | None = None,
+    warn: Callable[[str], None] = lambda _: None,
+) -> tuple[LockedWheel, ...]:
+    """Find the wheels that unseal needs with these Pythons on these platforms, sorted by name.
+
+    Args:
+        pythons: versions such as `3.13`.
+        platforms: such as `linux-x86_64-gnu`; what has no wheels of its own is left out.
+        settings: the index; else the one that pip is configured for.
+        pins: what is wanted; else the pins of this package.
+        warn: is told where unseal cannot be installed for want of a wheel.
+
+    Raises:
+        UsageError: the index does not have a pinned project, or tells another digest.
+        NetworkError: the index cannot be reached.
+    """
+    pins = read_pins() if pins is None else pins
+    targets = [(_version(python), Platform.parse(name)) for python in pythons for name in platforms]
+    chosen: dict[str, DistributionPackage] = {}
+    with IndexClient(settings) as index:
+        for pin in pins:
+            wanted = [target for target in targets if pin.applies(_environment(*target))]
+            if wanted:
+                packages = index.wheels(pin.name)
+                chosen |= {one.filename: one for one in _choose(pin, packages, wanted, warn)}
+    packages = [chosen[filename] for filename in sorted(chosen)]
+    with ThreadPoolExecutor(_CONNECTIONS) as pool:
+        sizes = pool.map(_size, packages)
+        return tuple(
+            LockedWheel(package.filename, address(package), digest(package), size)
+            for package, size in zip(packages, sizes, strict=True)
+        )
+
+
+def requirements_text(wheels: Mapping[str, bytes]) -> bytes:
+    """Return the requirements file for `pip install --no-index --require-hashes`.
+
+    pip wants every file that may stand for NAME==VERSION on one line, and a marker where a line
+    does not hold for every Python.
+
+    Args:
+        wheels: the carried wheels by file name.
+    """
+    markers = {pin.name: pin.marker for pin in read_pins()}
+    hashes: dict[tuple[str, str], list[str]] = {}
+    for filename, data in wheels.items():
+        name, version, _, _ = parse_wheel_filename(filename)
+        hashes.setdefault((name, str(version)), []).append(hashlib.sha256(data).hexdigest())
+    lines = []
+    for (project, pinned), digests in sorted(hashes.items()):
+        marker = f" ; {markers[project]}" if markers.get(project) else ""
+        options = "".join(f" \\\n    --hash=sha256:{value}" for value in sorted(digests))
+        lines.append(f"{project}=={pinned}{marker}{options}\n")
+    return "".join(lines).encode("utf-8")
+
+
+def _pin(line: str) -> Pin:
+    requirement = Requirement(line.partition(" --hash=")[0])
+    (specifier,) = requirement.specifier
+    return Pin(
+        name=canonicalize_name(requirement.name),
+        version=specifier.version,
+        marker=str(requirement.marker or ""),
+        hashes=frozenset(_HASH.findall(line)),
+    )
+
+
+def _choose(
+    pin: Pin,
+    packages: Iterable[DistributionPackage],
+    targets: Iterable[tuple[tuple[int, int], Platform]],
+    warn: Callable[[str], None],
+) -> list[DistributionPackage]:
+    version = Version(pin.version)
+    wheels = [wheel for wheel in read_wheels(packages) if wheel.version == version]
+    chosen: dict[str, DistributionPackage] = {}
+    for python, platform in targets:
+        wheel = choose_for_python(wheels, python, platform)
+        if wheel is None:
+            warn(
+                f"unseal cannot be installed with Python {python[0]}.{python[1]} on {platform}:"
+                f" {pin.name} {pin.version} has no wheel for it"
+            )
+            continue
+        chosen[wheel.package.filename] = wheel.package
+    for package in chosen.values():
+        if digest(package) not in pin.hashes:
+            what = f"{package.filename} is not the file that was pinned"
+            known = "one of the pinned digests"
+            raise UsageError(
+                mismatch(what, known, digest(package)),
+                hint="the package index that pip is configured for has another file of this name",
+            )
+    return list(chosen.values())
+
+
+def _version(python: str) -> tuple[int, int]:
+    major, _, minor = python.partition(".")
+    return int(major), int(minor)
+
+
+def _environment(python: tuple[int, int], platform: Platform) -> dict[str, str]:
+    """Return the variables of PEP 508 for a CPython on the target."""
+    os_name, system, sys_platform = _SYSTEMS.get(platform.os, ("", "", ""))
+    version = f"{python[0]}.{python[1]}"
+    name = machine(platform)
+    return {
+        "implementation_name": "cpython",
+        "implementation_version": f"{version}.0",
+        "os_name": os_name,
+        "platform_machine": name.upper() if platform.os == "windows" else name,
+        "platform_python_implementation": "CPython",
+        "platform_release": "",
+        "platform_system": system,
+        "platform_version": "",
+        "python_full_version": f"{version}.0",
+        "python_version": version,
+        "sys_platform": sys_platform,
+        "extra": "",
+    }
+
+
+def _size(package: DistributionPackage) -> int:
+    """Return a file's size in bytes; indexes that do not tell it (PEP 700) are asked for it."""
+    if package.size is not None:
+        return package.size
+    url = address(package)
+    with web.get(url) as response:
+        announced = web.body_size(response)
+        if announced is not None:
+            return announced
+        return sum(len(block) for block in web.read_body(response, url))

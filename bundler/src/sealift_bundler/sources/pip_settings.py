@@ -1,0 +1,98 @@
+"""Which package index pip is configured for, read where pip reads it.
+
+Order and places are those of https://pip.pypa.io/en/stable/topics/configuration/: files for the
+machine, the user, the environment, the one that PIP_CONFIG_FILE names, then PIP_ variables; the
+last one counts. Further indexes (extra-index-url) are not asked: a name must have one origin.
+"""
+
+import configparser
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pypi_simple import PYPI_SIMPLE_ENDPOINT
+
+from sealift_installer.errors import UsageError, printable
+
+_NAMES = ("index-url", "cert", "client-cert", "proxy")
+# Sections of which the later counts; ours is the command that pip would be asked with.
+_SECTIONS = ("global", "download")
+
+
+@dataclass(frozen=True, slots=True)
+class PipSettings:
+    """The index's address and how it is reached; `cert` and `client_cert` are files."""
+
+    index_url: str = PYPI_SIMPLE_ENDPOINT
+    cert: str | None = None
+    client_cert: str | None = None
+    proxy: str | None = None
+
+
+def read_pip_settings(environment: Mapping[str, str] | None = None) -> PipSettings:
+    """Return what pip is configured for.
+
+    Args:
+        environment: the variables; else those of this process.
+
+    Raises:
+        UsageError: a configuration file is malformed.
+    """
+    variables = os.environ if environment is None else environment
+    values: dict[str, str] = {}
+    for path in _files(variables):
+        values.update(_read(path))
+    for name in _NAMES:
+        value = variables.get(f"PIP_{name.upper().replace('-', '_')}")
+        if value:
+            values[name] = value
+    return PipSettings(
+        index_url=values.get("index-url") or PYPI_SIMPLE_ENDPOINT,
+        cert=values.get("cert"),
+        client_cert=values.get("client-cert"),
+        proxy=values.get("proxy"),
+    )
+
+
+def _files(variables: Mapping[str, str]) -> Iterator[Path]:
+    named = variables.get("PIP_CONFIG_FILE")
+    if named == os.devnull:
+        return
+    home = Path(variables.get("HOME") or Path.home())
+    for folder in reversed((variables.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(":")):
+        yield Path(folder) / "pip/pip.conf"
+    if sys.platform == "darwin":
+        yield Path("/Library/Application Support/pip/pip.conf")
+    yield Path("/etc/pip.conf")
+    # pip leaves the user's file out where PIP_CONFIG_FILE names one that exists.
+    if not (named and Path(named).exists()):
+        yield home / ".pip/pip.conf"
+        if sys.platform == "darwin":
+            yield home / "Library/Application Support/pip/pip.conf"
+        yield Path(variables.get("XDG_CONFIG_HOME") or home / ".config") / "pip/pip.conf"
+    yield Path(sys.prefix) / "pip.conf"
+    if named:
+        yield Path(named)
+
+
+def _read(path: Path) -> dict[str, str]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read pip's configuration {printable(str(path))}") from error
+    parser = configparser.RawConfigParser()
+    try:
+        parser.read_string(text)
+    except configparser.Error as error:
+        # The parser's own message quotes the lines, which may hold a password.
+        raise UsageError(f"pip's configuration is malformed: {printable(str(path))}") from error
+    found: dict[str, str] = {}
+    for section in _SECTIONS:
+        if parser.has_section(section):
+            options = {name.replace("_", "-"): value for name, value in parser.items(section)}
+            found |= {name: value for name, value in options.items() if name in _NAMES and value}
+    return found
