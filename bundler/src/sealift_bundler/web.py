@@ -177,7 +177,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 def _hint(status: int) -> str | None:
     if status in {401, 403, 407}:
         return "credentials are taken from ~/.netrc"
-    return "the file may have been moved; see `sealift search`" if status in {404, 410} else None
+    return "the file may have been moved or withdrawn" if status in {404, 410} else None
 
 
 def _shown(url: str) -> str:

@@ -85,15 +85,13 @@ def archive_filename(url: str) -> str:
     name = urlsplit(url).path.rsplit("/", 1)[-1].replace("%2B", "-").replace("%2b", "-")
     if FILENAME.fullmatch(name):
         return name
-    portable = _UNPORTABLE.sub("-", name).lstrip(".+-").rstrip(".") or "archive"
+    portable = _UNPORTABLE.sub("-", name)
     ending = next((ending for ending in _by_length() if portable.lower().endswith(ending)), "")
-    stem = portable[: len(portable) - len(ending)]
-    # One letter is too short for the pattern, and nothing is left of a name such as "%20.zip".
-    stem = stem if len(stem) > 1 else f"archive{stem}"
-    return (
-        stem[: _LONGEST_FILENAME - len(ending)].rstrip(".")
-        + portable[len(portable) - len(ending) :]
-    )
+    cut = len(portable) - len(ending)
+    stem = portable[:cut].lstrip(".+-").rstrip(".") or "archive"
+    # The pattern asks for two characters.
+    stem = stem if len(stem) > 1 else f"archive-{stem}"
+    return stem[: _LONGEST_FILENAME - len(ending)].rstrip(".") + portable[cut:]
 
 
 def archive_format(filename: str) -> str | None:
