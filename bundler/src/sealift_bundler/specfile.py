@@ -1,0 +1,164 @@
+"""sealift.toml: read with the place of every error, edited without losing a comment."""
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import tomlkit
+from tomlkit.items import AoT, Table
+
+from sealift_bundler.schema import Issue, find_issues
+from sealift_installer.errors import UsageError, host_errors, printable
+from sealift_schemas.spec import Spec
+from sealift_schemas.strictjson import DocumentError
+
+NAME = "sealift.toml"
+# A spec of 10,000 archives has about 1 MiB.
+LIMIT = 16 * 1024 * 1024
+
+
+def read_spec(path: Path) -> Spec:
+    """Read the spec at `path`.
+
+    Raises:
+        UsageError: it is no TOML, or not what the schema describes; the message names the file,
+            the line and the key of everything that is wrong.
+        HostError: it cannot be read.
+    """
+    text = _read(path)
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path} is not TOML: {printable(str(error))}") from None
+    issues = find_issues("spec", values)
+    if issues:
+        raise UsageError("\n".join(_message(path, text, issue) for issue in issues))
+    try:
+        return Spec.from_json(values, NAME)
+    except DocumentError as error:
+        # What a schema cannot say.
+        raise UsageError(
+            f"{path}: {printable(error.where)}\n"
+            f"  Expected: {error.expected}\n  Found: {printable(error.found)}"
+        ) from None
+
+
+def append_table(path: Path, name: str, values: Mapping[str, Any]) -> None:
+    """Append `[[name]]` with `values` to the spec at `path`, the rest of the file as it is.
+
+    Raises:
+        UsageError: the result would break the schema; the file is then unchanged.
+        HostError: it cannot be read or written.
+    """
+    document = tomlkit.parse(_read(path))
+    table = tomlkit.table()
+    for key, value in values.items():
+        table.add(key, _item(value))
+    table.add(tomlkit.nl())
+    tables = document.get(name)
+    if tables is None:
+        tables = tomlkit.aot()
+        _add_blank_line(document)
+        document.append(name, tables)
+    if not isinstance(tables, AoT):
+        raise UsageError(f"{path}: `{name}` is no array of tables; write [[{name}]] tables")
+    tables.append(table)
+    _write(path, tomlkit.dumps(document))
+
+
+def add_keys(path: Path, keys: Sequence[str]) -> None:
+    """Add `keys` (paths of private keys) to `signing.keys` where they are missing.
+
+    Raises:
+        UsageError: the result would break the schema; the file is then unchanged.
+        HostError: it cannot be read or written.
+    """
+    document = tomlkit.parse(_read(path))
+    signing = document.get("signing")
+    if signing is None:
+        signing = tomlkit.table()
+        _add_blank_line(document)
+        document["signing"] = signing
+    if not isinstance(signing, Table):
+        raise UsageError(f"{path}: `signing` is no table; write [signing]")
+    listed = signing.setdefault("keys", [])
+    listed.extend(key for key in keys if key not in listed)
+    _write(path, tomlkit.dumps(document))
+
+
+def find_line(text: str, path: Sequence[str | int]) -> int | None:
+    """Return the line (from 1) on which the value at `path` stands, or its nearest parent.
+
+    Tables are found by their headers and keys by their names; that is how people write this file.
+    """
+    if not path or not isinstance(path[0], str):
+        return None
+    lines = text.splitlines()
+    top, number = path[0], path[1] if len(path) > 1 and isinstance(path[1], int) else 0
+    starts = [
+        line
+        for line, content in enumerate(lines, start=1)
+        if re.match(rf"\s*\[\[?\s*\"?{re.escape(top)}\"?\s*[].]", content)
+    ]
+    if not starts or number >= len(starts):
+        end = next((i for i, line in enumerate(lines) if line.lstrip().startswith("[")), len(lines))
+        return _key_line(lines, top, 0, end)
+    start = starts[number]
+    keys = [part for part in path[1:] if isinstance(part, str)]
+    end = next(
+        (i for i in range(start, len(lines)) if lines[i].lstrip().startswith("[[")), len(lines)
+    )
+    found = [_key_line(lines, key, start, end) for key in keys]
+    return next((line for line in reversed(found) if line is not None), start)
+
+
+def _key_line(lines: list[str], key: str, start: int, end: int) -> int | None:
+    pattern = re.compile(rf"\s*[\"']?{re.escape(key)}[\"']?\s*=")
+    return next((i + 1 for i in range(start, end) if pattern.match(lines[i])), None)
+
+
+def _add_blank_line(document: tomlkit.TOMLDocument) -> None:
+    if not tomlkit.dumps(document).endswith("\n\n"):
+        document.add(tomlkit.nl())
+
+
+def _message(path: Path, text: str, issue: Issue) -> str:
+    line = find_line(text, issue.path)
+    place = issue.place("")[1:] or "the whole file"
+    return (
+        f"{path}{'' if line is None else f', line {line}'}: {printable(place)}\n"
+        f"  Expected: {issue.expected}\n  Found: {printable(issue.found)}"
+    )
+
+
+def _item(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        inline = tomlkit.inline_table()
+        inline.update(dict(value))
+        return inline
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _read(path: Path) -> str:
+    with host_errors("cannot read the spec"):
+        data = path.read_bytes()
+    if len(data) > LIMIT:
+        raise UsageError(f"{path} is larger than {LIMIT} bytes")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not UTF-8: an invalid byte at offset {error.start}") from None
+
+
+def _write(path: Path, text: str) -> None:
+    """Put `text` in place by a rename, once it is known to be a spec."""
+    new = path.with_name(f".{path.name}.new")
+    with host_errors("cannot write the spec"):
+        new.write_text(text, "utf-8")
+        try:
+            read_spec(new)
+            new.replace(path)
+        finally:
+            new.unlink(missing_ok=True)

@@ -1,0 +1,103 @@
+import hashlib
+
+import pytest
+
+from sealift_bundler.keys import KeyFiles, create_key, keyid
+from sealift_bundler.roots import RootPlan, create_first_root, read_roots
+from sealift_bundler.sign import FileSigner
+from sealift_installer.errors import Damaged, HostError, Untrusted, UsageError
+from sealift_installer.trust.roots import read_first_root
+
+TIME = "2026-01-31T09:00:00Z"
+
+
+@pytest.fixture
+def signers(tmp_path):
+    made = []
+    for name in ("a", "b", "c"):
+        files = KeyFiles.named(tmp_path / "keys", name)
+        create_key(files, "p256", None)
+        made.append(FileSigner.load(files.private))
+    return made
+
+
+def plan(signers, threshold=1):
+    members = [signer.public for signer in signers]
+    return RootPlan(
+        stream="line",
+        created=TIME,
+        roles=dict.fromkeys(("root", "release", "builder"), (members, threshold)),
+    )
+
+
+def test_the_installer_accepts_the_root_by_its_sha256(tmp_path, signers):
+    file = create_first_root(tmp_path / "root", plan(signers, 2), signers)
+    data = (tmp_path / "root" / "1.root.dsse.json").read_bytes()
+    assert hashlib.sha256(data).hexdigest() == file.sha256
+    root = read_first_root(data, file.sha256).root
+    assert root.version == 1
+    assert root.roles["release"].threshold == 2
+    assert sorted(root.keys) == sorted(keyid(signer.public) for signer in signers)
+    assert root.streams["line"].epoch == 1
+    assert read_roots(tmp_path / "root") == (file,)
+
+
+def test_the_same_keys_give_the_same_bytes(tmp_path, signers):
+    one = create_first_root(tmp_path / "one", plan(signers), signers)
+    other = create_first_root(tmp_path / "other", plan(signers[::-1]), signers[::-1])
+    assert one.data == other.data
+
+
+def test_a_root_below_its_own_threshold_is_not_written(tmp_path, signers):
+    with pytest.raises(Untrusted, match="2 distinct keys"):
+        create_first_root(tmp_path / "root", plan(signers, 2), signers[:1])
+    assert not (tmp_path / "root").exists()
+
+
+@pytest.mark.parametrize("threshold", [0, 4])
+def test_a_threshold_that_cannot_be_reached(tmp_path, signers, threshold):
+    with pytest.raises(UsageError, match=f"a threshold of {threshold} for the role root"):
+        create_first_root(tmp_path / "root", plan(signers, threshold), signers)
+
+
+def test_a_key_named_twice_counts_once(tmp_path, signers):
+    with pytest.raises(UsageError, match=r"a threshold of 2 .* which has 1 keys"):
+        create_first_root(tmp_path / "root", plan(signers[:1] * 2, 2), signers[:1])
+
+
+def test_a_published_version_never_changes(tmp_path, signers):
+    create_first_root(tmp_path / "root", plan(signers), signers)
+    with pytest.raises(UsageError, match="there is a root already"):
+        create_first_root(tmp_path / "root", plan(signers), signers)
+
+
+def test_a_folder_without_a_root(tmp_path):
+    with pytest.raises(UsageError, match="there is no root") as caught:
+        read_roots(tmp_path / "root")
+    assert caught.value.hint == "make one: sealift root init --key NAME"
+
+
+def test_a_gap_in_the_versions(tmp_path, signers):
+    file = create_first_root(tmp_path / "root", plan(signers), signers)
+    (tmp_path / "root" / "3.root.dsse.json").write_bytes(file.data)
+    with pytest.raises(UsageError, match="not numbered from 1 without a gap"):
+        read_roots(tmp_path / "root")
+
+
+def test_a_version_under_another_number(tmp_path, signers):
+    file = create_first_root(tmp_path / "root", plan(signers), signers)
+    (tmp_path / "root" / "2.root.dsse.json").write_bytes(file.data)
+    with pytest.raises(UsageError, match="not numbered from 1 without a gap"):
+        read_roots(tmp_path / "root")
+
+
+def test_what_is_no_root(tmp_path):
+    (tmp_path / "1.root.dsse.json").write_text("{}")
+    with pytest.raises(Damaged, match=r"1\.root\.dsse\.json is malformed"):
+        read_roots(tmp_path)
+
+
+def test_a_root_that_cannot_be_read(tmp_path):
+    (tmp_path / "1.root.dsse.json").mkdir()
+    with pytest.raises(HostError, match="cannot read the root"):
+        read_roots(tmp_path)
