@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sealift_installer import __version__
+from sealift_installer.durable import sync_directory
 from sealift_installer.errors import Untrusted, host_errors, mismatch, printable
 from sealift_schemas.receipt import (
     FIRST,
@@ -41,6 +42,25 @@ class Event:
     archive: ArchiveIdentity | None = None
     root_version: int | None = None
     overrides: Mapping[str, str] = field(default_factory=dict)
+
+    def receipt(self, number: int, previous: str, floor: str, state: str) -> Receipt:
+        """Return the receipt of this event on this host, in its place of the chain."""
+        return Receipt(
+            number=number,
+            previous=previous,
+            clock=self.clock,
+            floor=floor,
+            tool=TOOL,
+            host=describe_host(),
+            user=describe_user(),
+            action=self.action,
+            detail=self.detail,
+            bundle=self.bundle,
+            archive=self.archive,
+            root_version=self.root_version,
+            state=state,
+            overrides=self.overrides,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,12 +178,3 @@ def _read_line(line: bytes, number: int, previous: str) -> Receipt:
             hint="a line was edited, removed or put elsewhere",
         )
     return receipt
-
-
-def sync_directory(path: Path) -> None:
-    """Make the entries of a directory durable."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

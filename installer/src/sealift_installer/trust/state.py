@@ -8,23 +8,19 @@ back to an older one, without the other.
 """
 
 import hashlib
-import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from sealift_installer.durable import sync_directory, write_durably
 from sealift_installer.errors import HostError, Untrusted, host_errors, mismatch, printable
 from sealift_installer.limits import LIMITS, Limits
 from sealift_installer.receipts import (
-    TOOL,
     Event,
     ReceiptLog,
-    describe_host,
-    describe_user,
     hash_line,
-    sync_directory,
 )
 from sealift_installer.trust.roots import TrustedRoot, read_first_root
 from sealift_schemas.manifest import STREAM, Manifest
@@ -164,29 +160,14 @@ class StateStore:
             Untrusted: state and receipts on disk contradict each other.
         """
         self._complete(state)
-        receipt = Receipt(
-            number=state.receipts + 1,
-            previous=state.head,
-            clock=event.clock,
-            floor=state.floor,
-            tool=TOOL,
-            host=describe_host(),
-            user=describe_user(),
-            action=event.action,
-            detail=event.detail,
-            bundle=event.bundle,
-            archive=event.archive,
-            root_version=event.root_version,
-            state=state.sha256,
-            overrides=event.overrides,
-        )
-        line = receipt.encode()
+        number = state.receipts + 1
+        line = event.receipt(number, state.head, state.floor, state.sha256).encode()
         if len(line) > LINE_LIMIT:
             raise HostError("a receipt would be too long")
-        after = replace(state, receipts=receipt.number, head=hash_line(line), last=line)
+        after = replace(state, receipts=number, head=hash_line(line), last=line)
         with host_errors("cannot write the state"):
             self._write_roots(state.root)
-            replace_file(self._file, after.encode())
+            write_durably(self._file, after.encode())
         self.log.append(line)
         return after
 
@@ -220,7 +201,7 @@ class StateStore:
             message = f"the state is malformed: {self._file}: {printable(str(error))}"
             raise Untrusted(message, hint=_HINT) from None
         state = TrustState(self._read_root(lineage), streams, receipts, hash_line(last), last)
-        if receipt.number != receipts or receipt.state != state.sha256 or state.encode() != data:
+        if receipt.number != receipts or receipt.state != state.sha256:
             raise Untrusted(
                 mismatch(
                     f"the state is not what its last receipt says: {self._file}",
@@ -274,25 +255,8 @@ class StateStore:
         path = self.directory / _stored_name(newest.root.version)
         path.parent.mkdir(exist_ok=True)
         if not path.exists() or path.read_bytes() != newest.envelope:
-            replace_file(path, newest.envelope)
+            write_durably(path, newest.envelope)
             sync_directory(self.directory)
-
-
-def replace_file(path: Path, data: bytes) -> None:
-    """Write `data` beside `path` and rename it into place: whole or not at all, and durable.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    beside = path.with_name(f".{path.name}.new")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(beside, flags, 0o644)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
-    sync_directory(path.parent)
 
 
 def _stored_name(version: int) -> str:
