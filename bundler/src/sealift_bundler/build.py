@@ -1,0 +1,130 @@
+"""lock, fetch, inspect, write, sign, seal: a bundle from a site."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sealift_bundler.downloads_json import downloads_json
+from sealift_bundler.inspect import inspect_archive
+from sealift_bundler.lock import Locked, fits, read_lock, write_lock
+from sealift_bundler.paper import install_scripts, readme_text, verify_text
+from sealift_bundler.resolve import Means, make_lock, obtain, obtain_wheel
+from sealift_bundler.roots import RootFile, read_roots
+from sealift_bundler.runtime import own_wheels, requirements_text
+from sealift_bundler.seal import Verified, read_trusted_root, seal_bundle
+from sealift_bundler.sign import Signer
+from sealift_bundler.sign.bundle import sign_bundle
+from sealift_bundler.site import BUNDLES_NAME, Site
+from sealift_bundler.write import Draft, check_output, staged
+from sealift_installer.bundle import root_name
+from sealift_installer.errors import HostError
+from sealift_schemas.lock import Lock
+from sealift_schemas.manifest import Manifest
+
+# Room for what stands beside the archives: indexes, templates, documents (bytes).
+_SLACK = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A bundle that was written; `verified` is None where it was left unsigned."""
+
+    path: Path
+    manifest: Manifest
+    locked: Locked
+    verified: Verified | None = None
+    signers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOptions:
+    """How to build: where to, signed by whom (none: unsigned), and who is told about the steps."""
+
+    means: Means
+    now: str
+    output: Path | None = None
+    signers: Sequence[Signer] = field(default_factory=tuple)
+    report: Callable[[str], None] = lambda _: None
+
+
+def current_lock(site: Site, means: Means, now: str) -> Locked:
+    """Return the lock of the site if it fits the spec, else make it anew and write it.
+
+    Raises:
+        UsageError, NetworkError, Damaged, HostError: as make_lock.
+    """
+    old = read_lock(site.lock_path)
+    if old is not None and fits(old, site.spec) and not means.upgrade:
+        return Locked(old, ())
+    locked = make_lock(site, means, now)
+    if locked.lock != old:
+        write_lock(site.lock_path, locked.lock)
+    return locked
+
+
+def build_bundle(site: Site, options: BuildOptions) -> Built:
+    """Build the site's bundle; nothing is left at the output if it cannot be sealed.
+
+    Raises:
+        UsageError: the spec, the keys or the output are wrong.
+        Untrusted: the signers are not those that the root asks for.
+        NetworkError, Damaged, HostError: something cannot be fetched, read or written.
+    """
+    roots = read_roots(site.roots)
+    if options.output is not None:
+        check_output(options.output)
+    locked = current_lock(site, options.means, options.now)
+    for change in locked.changes:
+        options.report(f"locked: {change}")
+    lock = locked.lock
+    output = options.output or site.directory / BUNDLES_NAME / f"{lock.stream}-{lock.sequence}"
+    paths = [obtain(site, archive, options.means) for archive in lock.archives]
+    wheels = {wheel.filename: obtain_wheel(wheel, options.means) for wheel in lock.wheels}
+    with staged(output) as place:
+        _check_space(place, lock)
+        draft = Draft(place, lock)
+        for archive, path in zip(lock.archives, paths, strict=True):
+            options.report(f"inspect: {archive.name}")
+            draft.add_archive(archive, path, inspect_archive(archive, path))
+        _add_papers(draft, lock, wheels)
+        manifest = draft.finish(_epoch(lock, roots))
+        for root in roots:
+            draft.add_control(root_name(root.version), root.data)
+        if not options.signers:
+            return Built(output, manifest, locked)
+        options.report("sign")
+        signers = sign_bundle(place, options.signers)
+        options.report("seal")
+        first = roots[0]
+        verified = seal_bundle(place, read_trusted_root(first.data, first.sha256))
+        return Built(output, manifest, locked, verified, signers)
+
+
+def _epoch(lock: Lock, roots: Sequence[RootFile]) -> int:
+    rule = roots[-1].root.streams.get(lock.stream)
+    return 1 if rule is None else rule.epoch
+
+
+def _add_papers(draft: Draft, lock: Lock, wheels: dict[str, bytes]) -> None:
+    if wheels:
+        wheels = {**wheels, **dict(own_wheels(lock.created))}
+        for filename, data in sorted(wheels.items()):
+            draft.add_bytes(f"unseal/wheels/{filename}", data)
+        draft.add_bytes("unseal/requirements.txt", requirements_text(wheels))
+        for name, data in install_scripts().items():
+            draft.add_bytes(name, data)
+    draft.add_bytes("README.txt", readme_text(lock, with_installer=bool(wheels)))
+    draft.add_bytes("VERIFY.txt", verify_text())
+    draft.add_bytes("python-downloads.json", downloads_json(lock.archives, lock.stream))
+
+
+def _check_space(place: Path, lock: Lock) -> None:
+    needed = sum(archive.size for archive in lock.archives)
+    needed += sum(wheel.size for wheel in lock.wheels) + _SLACK
+    free = shutil.disk_usage(place).free
+    if free < needed:
+        raise HostError(
+            f"not enough space for the bundle: {place.parent}\n"
+            f"  Expected: {needed} bytes\n  Computed: {free} bytes"
+        )

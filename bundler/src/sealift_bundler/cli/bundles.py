@@ -1,0 +1,239 @@
+"""build, sign, seal, verify, inspect: what is done with a bundle."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sealift_bundler.cli.common import (
+    MIB,
+    Json,
+    Offline,
+    PassphraseFd,
+    PassphraseFile,
+    Quiet,
+    SiteOption,
+    means,
+    open_site,
+    passphrase_source,
+    reporter,
+    say,
+    say_json,
+    tell,
+)
+from sealift_installer.errors import UsageError, host_errors, printable
+
+if TYPE_CHECKING:
+    from sealift_bundler.seal import Verified
+    from sealift_bundler.view import BundleView
+    from sealift_installer.trust.roots import TrustedRoot
+
+BundlePath = Annotated[Path, typer.Argument(metavar="BUNDLE")]
+RootFileOption = Annotated[
+    Path | None,
+    typer.Option("--root", metavar="FILE", help="The root to trust. Default: that of the site."),
+]
+
+
+def build(  # noqa: PLR0913 - the options of the command
+    *,
+    output: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="A new directory. Default: in bundles/.")
+    ] = None,
+    unsigned: Annotated[
+        bool, typer.Option("--unsigned", help="Leave signing to `sealift sign` and `seal`.")
+    ] = False,
+    offline: Offline = False,
+    passphrase_file: PassphraseFile = None,
+    passphrase_fd: PassphraseFd = None,
+    site: SiteOption = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Lock, fetch, inspect, write, sign and seal a bundle."""
+    from sealift_bundler.build import BuildOptions, build_bundle
+    from sealift_bundler.sign import FileSigner
+    from sealift_bundler.site import present_time
+
+    here = open_site(site)
+    if not unsigned and not here.signing_keys:
+        raise UsageError(
+            f"{here.spec_path} names no signing keys",
+            hint="sealift root init --key NAME writes them; --unsigned leaves signing for later",
+        )
+    ask = passphrase_source(passphrase_file, passphrase_fd)
+    # Before anything is fetched: a missing key should not cost a download.
+    signers = [] if unsigned else [FileSigner.load(path, ask) for path in here.signing_keys]
+    report = reporter(quiet=quiet)
+    options = BuildOptions(
+        means(offline=offline, quiet=quiet), present_time(), output, tuple(signers), report
+    )
+    built = build_bundle(here, options)
+    size = sum(file.size for file in built.manifest.files)
+    state = "sealed" if built.verified is not None else "unsigned"
+    if as_json:
+        say_json(
+            {
+                "bundle": str(built.path),
+                "state": state,
+                "stream": built.manifest.stream,
+                "sequence": built.manifest.sequence,
+                "archives": [archive.name for archive in built.manifest.archives],
+                "files": len(built.manifest.files),
+                "bytes": size,
+                "signers": list(built.signers),
+                "changes": list(built.locked.changes),
+            }
+        )
+        return
+    report(f"{state}: stream {built.manifest.stream}, sequence {built.manifest.sequence}, "
+           f"{len(built.manifest.archives)} archives, {size / MIB:.1f} MiB")  # fmt: skip
+    say(str(built.path))
+
+
+def sign(
+    bundle: BundlePath,
+    *,
+    key: Annotated[list[str], typer.Option(help="A key's name, or the path of its file.")],
+    passphrase_file: PassphraseFile = None,
+    passphrase_fd: PassphraseFd = None,
+    quiet: Quiet = False,
+) -> None:
+    """Add a signature to a bundle. Look at it with `inspect` first: you vouch for it."""
+    from sealift_bundler.sign import FileSigner
+    from sealift_bundler.sign.bundle import sign_bundle
+    from sealift_bundler.site import find_key, find_site
+
+    ask = passphrase_source(passphrase_file, passphrase_fd)
+    place = find_site(Path.cwd()) or Path.cwd()
+    signers = [FileSigner.load(find_key(name, place).private, ask) for name in key]
+    names = sign_bundle(bundle, signers)
+    reporter(quiet=quiet)(f"signed {bundle}; next: sealift seal {bundle}")
+    for name in names:
+        say(name)
+
+
+def seal(
+    bundle: BundlePath,
+    *,
+    root: RootFileOption = None,
+    site: SiteOption = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Check a signed bundle as targets will, and its documents against their schemas."""
+    from sealift_bundler.seal import seal_bundle
+
+    verified = seal_bundle(bundle, _trusted_root(root, site))
+    _say_verified("sealed", bundle, verified, as_json=as_json, quiet=quiet)
+
+
+def verify(
+    bundle: BundlePath,
+    *,
+    root: RootFileOption = None,
+    site: SiteOption = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Verify a bundle as a target would that trusts this root and has seen no bundle."""
+    from sealift_bundler.seal import verify_bundle
+
+    verified = verify_bundle(bundle, _trusted_root(root, site))
+    _say_verified("verified", bundle, verified, as_json=as_json, quiet=quiet)
+
+
+def inspect(
+    bundle: BundlePath,
+    *,
+    root: RootFileOption = None,
+    site: SiteOption = None,
+    as_json: Json = False,
+    members: Annotated[
+        bool, typer.Option("--files", help="List every file that is relocated or kept as it is.")
+    ] = False,
+) -> None:
+    """Show what is in a bundle, who sealed it, and what relocation does."""
+    from sealift_bundler.site import find_site
+    from sealift_bundler.view import view_bundle
+
+    known = root is not None or find_site(Path.cwd() if site is None else site) is not None
+    view = view_bundle(bundle, _trusted_root(root, site) if known else None)
+    if as_json:
+        say_json(view.to_json())
+    else:
+        _say_view(view, members=members)
+
+
+def _trusted_root(file: Path | None, site: Path | None) -> "TrustedRoot":
+    """Return the root that is trusted here: from the file given by hand, else the site's first."""
+    import hashlib
+
+    from sealift_bundler.roots import read_roots
+    from sealift_bundler.seal import read_trusted_root
+    from sealift_bundler.site import find_site
+
+    if file is not None:
+        with host_errors("cannot read the root"):
+            data = file.read_bytes()
+        return read_trusted_root(data, hashlib.sha256(data).hexdigest())
+    if find_site(Path.cwd() if site is None else site) is None:
+        raise UsageError(
+            "there is no root to verify the bundle with",
+            hint="run this in the site, or name a root that you trust with --root FILE",
+        )
+    first = read_roots(open_site(site).roots)[0]
+    return read_trusted_root(first.data, first.sha256)
+
+
+def _say_verified(
+    state: str, bundle: Path, verified: "Verified", *, as_json: bool, quiet: bool
+) -> None:
+    found, report = verified.authenticated, verified.report
+    manifest = found.manifest
+    if as_json:
+        say_json(
+            {
+                "bundle": str(bundle),
+                "state": state,
+                "stream": manifest.stream,
+                "sequence": manifest.sequence,
+                "manifest": found.manifest_sha256,
+                "root": {"version": found.root.root.version, "sha256": found.root.sha256},
+                "signers": list(found.signers),
+                "files": report.files,
+                "bytes": report.size,
+                "warnings": list(found.warnings),
+            }
+        )
+        return
+    for warning in found.warnings:
+        tell(f"warning: {warning}")
+    if not quiet:
+        say(
+            f"{state}: {bundle}\n"
+            f"  stream {manifest.stream}, sequence {manifest.sequence}, made {manifest.created}\n"
+            f"  {report.archives} archives, {report.files} files, {report.size / MIB:.1f} MiB\n"
+            f"  root version {found.root.root.version}"
+        )
+        for name in found.signers:
+            say(f"  signed by {name}")
+
+
+def _say_view(view: "BundleView", *, members: bool) -> None:
+    manifest = view.manifest
+    say(f"stream {manifest.stream}, sequence {manifest.sequence}, made {manifest.created}, "
+        f"expires {manifest.expires or 'never'}")  # fmt: skip
+    for name in view.signers:
+        say(f"signed by {name}")
+    if not view.authentic:
+        say("NOT VERIFIED: no root is known here; give one with --root FILE")
+    for archive in view.archives:
+        say(f"\n{archive.name}")
+        for label, value in archive.facts():
+            say(f"  {label:<10} {printable(value)}")
+        if members:
+            for path in archive.rewritten:
+                say(f"    rewritten  {printable(path)}")
+            for path, reason in archive.kept.items():
+                say(f"    kept       {printable(path)}: {printable(reason)}")

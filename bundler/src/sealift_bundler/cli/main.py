@@ -1,0 +1,81 @@
+"""The commands in their order, and what becomes of an error."""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from sealift_bundler import __version__
+from sealift_bundler.cli import bundles, site, wishes
+from sealift_bundler.cli.common import say, say_error, tell
+from sealift_installer.errors import SealiftError, printable
+
+INTERRUPTED = 130
+DEFECT = 1
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    # A defect is reported by `run`, with the traceback on request.
+    pretty_exceptions_enable=False,
+    help="Build signed, portable bundles of archives for machines without a network.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(site.init)
+app.add_typer(site.key_app, name="key")
+app.add_typer(site.root_app, name="root")
+app.command()(wishes.search)
+app.command()(wishes.add)
+app.command()(wishes.lock)
+app.command()(bundles.build)
+app.command()(bundles.sign)
+app.command()(bundles.seal)
+app.command()(bundles.verify)
+app.command()(bundles.inspect)
+
+
+def _show_version(wanted: bool) -> None:  # noqa: FBT001 - called by typer
+    if wanted:
+        say(f"sealift {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Build signed, portable bundles of archives for machines without a network."""
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command and return its exit code (docs/reference: 0 done, 1 a defect, 2 usage...)."""
+    try:
+        app(arguments, prog_name="sealift")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else DEFECT
+    except SealiftError as error:
+        say_error(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read the output has gone. Python would complain once more when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DEFECT
+    except Exception as error:
+        if os.environ.get("SEALIFT_DEBUG"):
+            raise
+        tell(f"a defect of sealift: {type(error).__name__}: {printable(str(error))}")
+        tell("hint: run it again with SEALIFT_DEBUG=1 and report what it shows")
+        return DEFECT
+    return 0

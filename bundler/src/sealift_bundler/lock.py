@@ -1,0 +1,137 @@
+"""sealift.lock: read, compared with the spec, written; its sequence is raised by changes alone."""
+
+import calendar
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from importlib.resources import files
+from pathlib import Path
+
+from sealift_bundler import __version__
+from sealift_bundler.site import clock_time, format_time
+from sealift_installer.errors import UsageError, host_errors, printable
+from sealift_schemas.lock import LIMIT, Lock
+from sealift_schemas.spec import Spec
+from sealift_schemas.strictjson import DocumentError
+
+DAY = 24 * 60 * 60
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """A lock that was made or kept, and one line for each thing that changed."""
+
+    lock: Lock
+    changes: tuple[str, ...]
+
+
+def read_lock(path: Path) -> Lock | None:
+    """Return the lock at `path`, None if there is none.
+
+    Raises:
+        UsageError: it is malformed.
+        HostError: it cannot be read.
+    """
+    with host_errors("cannot read the lock"):
+        try:
+            with path.open("rb") as file:
+                data = file.read(LIMIT + 1)
+        except FileNotFoundError:
+            return None
+    try:
+        return Lock.read(data, what=path.name)
+    except DocumentError as error:
+        raise UsageError(
+            f"{path} is malformed at {printable(error.where)}\n"
+            f"  Expected: {error.expected}\n  Found: {printable(error.found)}",
+            hint="restore it from where it is kept: its sequence must not go down",
+        ) from None
+
+
+def write_lock(path: Path, lock: Lock) -> None:
+    """Put the lock in place by a rename.
+
+    Raises:
+        HostError: it cannot be written.
+    """
+    new = path.with_name(f".{path.name}.new")
+    with host_errors("cannot write the lock"):
+        try:
+            new.write_bytes(lock.encode())
+            new.replace(path)
+        finally:
+            new.unlink(missing_ok=True)
+
+
+def spec_digest(spec: Spec) -> str:
+    """Return the SHA-256 of what decides the contents of a bundle.
+
+    That is the spec but for who signs, and what this program adds: its version, and the pins of
+    the installer that travels.
+    """
+    wanted = asdict(replace(spec, keys=(), roots=""))
+    pins = files("sealift_bundler").joinpath("pins", "installer.txt").read_bytes()
+    meaning = {
+        "spec": wanted,
+        "sealift": __version__,
+        "pins": hashlib.sha256(pins).hexdigest(),
+    }
+    return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
+
+
+def fits(lock: Lock, spec: Spec) -> bool:
+    """Tell whether a bundle can be made from `lock` for `spec` now, without locking anew."""
+    expired = lock.expires is not None and lock.expires <= clock_time()
+    return lock.stream == spec.stream and lock.spec == spec_digest(spec) and not expired
+
+
+def settle(new: Lock, old: Lock | None, spec: Spec, now: str) -> Locked:
+    """Return `old` if `new` says the same, else `new` with the next sequence and the time `now`."""
+    changes = describe_changes(old, new)
+    if old is not None and old.stream == new.stream:
+        same = replace(new, sequence=old.sequence, created=old.created, expires=old.expires)
+        if same == old and not changes:
+            return Locked(old, ())
+        new = replace(new, sequence=old.sequence + 1)
+    expires = None
+    if spec.expires_days is not None:
+        seconds = calendar.timegm(time.strptime(now, "%Y-%m-%dT%H:%M:%SZ"))
+        expires = format_time(seconds + spec.expires_days * DAY)
+    return Locked(replace(new, created=now, expires=expires), changes or ("the lock was renewed",))
+
+
+def describe_changes(old: Lock | None, new: Lock) -> tuple[str, ...]:
+    """Return what `new` has that `old` has not, and the other way round, one line each."""
+    before = {} if old is None else {archive.name: archive for archive in old.archives}
+    after = {archive.name: archive for archive in new.archives}
+    lines = _differences(
+        {name: archive.sha256 for name, archive in before.items()},
+        {name: archive.sha256 for name, archive in after.items()},
+    )
+    lines += [
+        f"~ {name}: source, links or relocation"
+        for name in sorted(before.keys() & after.keys())
+        if before[name] != after[name] and before[name].sha256 == after[name].sha256
+    ]
+    lines += _differences(
+        {} if old is None else {wheel.filename: wheel.sha256 for wheel in old.wheels},
+        {wheel.filename: wheel.sha256 for wheel in new.wheels},
+    )
+    if old is not None and old.expires is not None and old.expires <= clock_time():
+        lines.append(f"~ expiry: {old.expires} has passed")
+    if old is not None and not lines and old.spec != new.spec:
+        lines.append("~ the spec, or the version of sealift")
+    return tuple(lines)
+
+
+def _differences(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
+    lines = [f"- {name}" for name in sorted(before.keys() - after.keys())]
+    lines += [f"+ {name}" for name in sorted(after.keys() - before.keys())]
+    lines += [
+        f"~ {name}: sha256 {before[name][:12]}... to {after[name][:12]}..."
+        for name in sorted(before.keys() & after.keys())
+        if before[name] != after[name]
+    ]
+    return lines

@@ -1,0 +1,275 @@
+"""The spec's wishes, found: kept from the old lock where nothing asks for a change, else looked up.
+
+Catalogues and the package index are only asked for what is new, or for all with `upgrade`.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from sealift_bundler import lock as locks
+from sealift_bundler.cache import Cache
+from sealift_bundler.catalogs.load import Catalog, default_locations, load_catalog
+from sealift_bundler.catalogs.requests import PythonRequest
+from sealift_bundler.errors import NetworkError
+from sealift_bundler.fetch import fetch
+from sealift_bundler.progress import Progress, silent
+from sealift_bundler.runtime import resolve_wheels
+from sealift_bundler.site import Site
+from sealift_bundler.sources.found import Found
+from sealift_bundler.sources.installed import find_installed
+from sealift_bundler.sources.package_index import find_package
+from sealift_bundler.sources.python import find_python
+from sealift_bundler.sources.url import find_url
+from sealift_installer.errors import Damaged, UsageError, mismatch
+from sealift_installer.host import current_platform
+from sealift_schemas.keys import Platform
+from sealift_schemas.lock import Lock, LockedArchive, LockedCatalog, LockedWheel
+from sealift_schemas.spec import PackageWanted, PythonWanted, Spec, UrlWanted
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What finding and fetching need; `warn` is told what a person should know."""
+
+    cache: Cache
+    offline: bool = False
+    upgrade: bool = False
+    progress: Progress = silent
+    warn: Callable[[str], None] = lambda _: None
+
+
+@dataclass(slots=True)
+class _Search:
+    """One run over the spec; the catalogues are read when something needs them."""
+
+    site: Site
+    old: Lock | None
+    means: Means
+    platform: Platform = field(default_factory=current_platform)
+    catalogs: list[Catalog] = field(default_factory=list)
+
+    def python(self, wanted: PythonWanted) -> list[Found]:
+        kept = _kept_python(wanted, self._old("python"), self.platform)
+        if kept:
+            return [_found(archive) for archive in kept]
+        if not self.catalogs:
+            self.catalogs.extend(load_catalogs(self.site, self.means))
+        return find_python(wanted, self.catalogs, self.platform)
+
+    def package(self, wanted: PackageWanted) -> list[Found]:
+        kept = _kept_package(wanted, self._old("package"), self.platform)
+        if kept:
+            return [_found(archive) for archive in kept]
+        if self.means.offline:
+            raise NetworkError(
+                f"{wanted.request} is not in the lock and --offline is set",
+                hint="run sealift lock where the package index can be reached",
+            )
+        return find_package(wanted, str(self.platform))
+
+    def url(self, wanted: UrlWanted) -> list[Found]:
+        found = find_url(wanted)
+        old = self._old("url")
+        sizes = {(archive.sha256, archive.filename): archive.size for archive in old}
+        size = found.size or sizes.get((found.sha256, found.filename))
+        return [replace(found, size=size)]
+
+    def _old(self, source: str) -> list[LockedArchive]:
+        if self.old is None or self.means.upgrade:
+            return []
+        return [archive for archive in self.old.archives if archive.source == source]
+
+
+def make_lock(site: Site, means: Means, now: str) -> locks.Locked:
+    """Find everything that the spec wants, fetch what has no known size, and settle the lock.
+
+    The file is not written here.
+
+    Raises:
+        UsageError: the spec asks for what does not exist, or for two archives of one name.
+        NetworkError: something new cannot be looked up or fetched.
+        Damaged: what was fetched is not what it must be.
+        HostError: the cache cannot be written, an interpreter cannot be captured.
+    """
+    old = locks.read_lock(site.lock_path)
+    search = _Search(site, old, means)
+    spec = site.spec
+    found: list[Found] = []
+    for python in spec.python:
+        found += search.python(python)
+    for url in spec.url:
+        found += search.url(url)
+    for package in spec.package:
+        found += search.package(package)
+    for installed in spec.installed:
+        found.append(find_installed(installed, means.cache))
+    archives = tuple(_locked(one, means) for one in _distinct(found))
+    new = Lock(
+        stream=spec.stream,
+        sequence=1,
+        created=now,
+        spec=locks.spec_digest(spec),
+        archives=archives,
+        wheels=_wheels(spec, archives, search),
+        catalogs=_catalogs(search),
+    )
+    return locks.settle(new, old, spec, now)
+
+
+def obtain(site: Site, archive: LockedArchive, means: Means) -> Path:
+    """Return the file of a locked archive in the cache, fetched or captured again if need be.
+
+    Raises:
+        NetworkError: it cannot be fetched.
+        Damaged: it is not what the lock says, or this machine's interpreter has changed.
+        HostError: the cache cannot be written.
+    """
+    if archive.source != "captured":
+        return fetch(
+            archive.url,
+            filename=archive.filename,
+            sha256=archive.sha256,
+            cache=means.cache,
+            offline=means.offline,
+            size=archive.size,
+            progress=means.progress,
+        )
+    path = means.cache.lookup(archive.sha256, archive.filename)
+    if path is not None:
+        return path
+    for wanted in site.spec.installed:
+        again = find_installed(wanted, means.cache)
+        if again.name == archive.name and again.sha256 != archive.sha256:
+            what = f"{archive.name} is not in the cache, and this machine's has changed"
+            raise Damaged(
+                mismatch(what, archive.sha256, again.sha256), hint="lock anew: sealift lock"
+            )
+    path = means.cache.lookup(archive.sha256, archive.filename)
+    if path is None:
+        raise UsageError(f"{archive.name} is not in the cache, nor on this machine")
+    return path
+
+
+def obtain_wheel(wheel: LockedWheel, means: Means) -> bytes:
+    """Return the bytes of a locked wheel. Raises what `obtain` raises."""
+    path = fetch(
+        wheel.url,
+        filename=wheel.filename,
+        sha256=wheel.sha256,
+        cache=means.cache,
+        offline=means.offline,
+        size=wheel.size,
+        progress=means.progress,
+    )
+    return path.read_bytes()
+
+
+def load_catalogs(site: Site | None, means: Means) -> list[Catalog]:
+    """Return the catalogues that the spec names, or the default ones; files relative to the site.
+
+    Raises:
+        Damaged: one is malformed.
+        NetworkError: one cannot be reached, or there is no copy of it.
+        UsageError: there is no such file.
+    """
+    base = None if site is None else site.directory
+    return [
+        load_catalog(location, means.cache, offline=means.offline, base=base)
+        for location in default_locations(() if site is None else site.spec.catalogs)
+    ]
+
+
+def _kept_python(
+    wanted: PythonWanted, old: Sequence[LockedArchive], default: Platform
+) -> list[LockedArchive]:
+    """Return the old entries for the wish if they cover it, else none."""
+    request = PythonRequest.parse(wanted.request)
+    named = request.os or request.architecture or request.libc
+    accepted = (wanted.accept_digest or "").removeprefix("sha256:")
+    mine = [
+        archive
+        for archive in old
+        if archive.request == wanted.request
+        and (archive.digest_source != "accepted" or archive.sha256 == accepted)
+    ]
+    if named:
+        return mine[:1]
+    return _covering(mine, wanted.platforms or (str(default),))
+
+
+def _kept_package(
+    wanted: PackageWanted, old: Sequence[LockedArchive], default: Platform
+) -> list[LockedArchive]:
+    mine = [
+        archive
+        for archive in old
+        if archive.request == wanted.request and wanted.links.items() <= archive.links.items()
+    ]
+    everywhere = [archive for archive in mine if archive.platform == "any"]
+    return everywhere or _covering(mine, wanted.platforms or (str(default),))
+
+
+def _covering(archives: Sequence[LockedArchive], platforms: Iterable[str]) -> list[LockedArchive]:
+    by_platform = {archive.platform: archive for archive in archives}
+    kept = [by_platform.get(platform) for platform in platforms]
+    return [archive for archive in kept if archive is not None] if all(kept) else []
+
+
+def _found(archive: LockedArchive) -> Found:
+    values = {name: getattr(archive, name) for name in LockedArchive.__dataclass_fields__}
+    return Found(**values)
+
+
+def _distinct(found: Iterable[Found]) -> list[Found]:
+    """Return what was found by name; the same archive asked for twice is carried once.
+
+    Raises:
+        UsageError: two archives have one name, or one archive has two.
+    """
+    by_name: dict[str, Found] = {}
+    by_digest: dict[str, str] = {}
+    for one in found:
+        first = by_name.setdefault(one.name, one)
+        if first.sha256 != one.sha256:
+            raise UsageError(
+                f"two archives would be installed as {one.name}:\n  {first.url}\n  {one.url}",
+                hint="they differ in nothing but their bytes; a bundle can carry one of them",
+            )
+        if by_digest.setdefault(one.sha256, one.name) != one.name:
+            raise UsageError(
+                f"one archive would be installed as {by_digest[one.sha256]} and as {one.name}",
+                hint="take one of them out of the spec",
+            )
+    return [by_name[name] for name in sorted(by_name)]
+
+
+def _locked(found: Found, means: Means) -> LockedArchive:
+    if found.size is not None:
+        return found.locked(found.size)
+    path = fetch(
+        found.url,
+        filename=found.filename,
+        sha256=found.sha256,
+        cache=means.cache,
+        offline=means.offline,
+        progress=means.progress,
+    )
+    return found.locked(path.stat().st_size)
+
+
+def _wheels(
+    spec: Spec, archives: Sequence[LockedArchive], search: _Search
+) -> tuple[LockedWheel, ...]:
+    if not spec.pythons:
+        return ()
+    platforms = sorted({archive.platform for archive in archives} - {"any"})
+    if search.means.offline and search.old is not None:
+        return search.old.wheels
+    return resolve_wheels(spec.pythons, platforms or [str(search.platform)], warn=search.means.warn)
+
+
+def _catalogs(search: _Search) -> tuple[LockedCatalog, ...]:
+    if search.catalogs:
+        return tuple(catalog.locked() for catalog in search.catalogs)
+    return () if search.old is None or not search.site.spec.python else search.old.catalogs

@@ -1,0 +1,75 @@
+"""Sealing: a bundle is called sealed when the installer's own verification accepts it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sealift_bundler.schema import check_documents
+from sealift_bundler.site import clock_time
+from sealift_installer.authenticate import Authenticated, Terms, authenticate
+from sealift_installer.bundle import ENVELOPE, MANIFEST, Bundle, root_name
+from sealift_installer.errors import documents_damaged
+from sealift_installer.limits import LIMITS
+from sealift_installer.trust.roots import TrustedRoot, read_first_root
+from sealift_installer.trust.state import TrustState
+from sealift_installer.verify import VerifyReport, verify_files
+from sealift_schemas.index import Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A bundle that was authenticated and read as a whole."""
+
+    authenticated: Authenticated
+    report: VerifyReport
+
+
+def verify_bundle(path: Path, root: TrustedRoot) -> Verified:
+    """Verify the bundle at `path` as a target would that trusts `root` and has seen no bundle.
+
+    Raises:
+        Untrusted: it is not signed as the root asks for.
+        Damaged: a file is missing, was added or differs; a document is malformed.
+        RefusedByPolicy: it has expired or was withdrawn.
+        HostError: it cannot be read.
+    """
+    authenticated = authenticate(Bundle(path), TrustState(root), Terms(now=clock_time()))
+    return Verified(authenticated, verify_files(authenticated))
+
+
+def seal_bundle(path: Path, root: TrustedRoot) -> Verified:
+    """Verify the bundle, and check its documents against their JSON Schemas as well.
+
+    Raises:
+        Untrusted, Damaged, RefusedByPolicy, HostError: as `verify_bundle`.
+    """
+    verified = verify_bundle(path, root)
+    bundle = verified.authenticated.bundle
+    check_documents("manifest", [(MANIFEST, bundle.read(MANIFEST, LIMITS.envelope))])
+    check_documents("envelope", [(ENVELOPE, bundle.read(ENVELOPE, LIMITS.envelope))])
+    roots = [root_name(version) for version in bundle.root_versions()]
+    check_documents("envelope", [(name, bundle.read(name, LIMITS.root)) for name in roots])
+    for archive in verified.authenticated.manifest.archives:
+        lines = _shapes(verified.authenticated.entries(archive))
+        check_documents("index", [(archive.index, entry.encode()) for entry in lines])
+    return verified
+
+
+def read_trusted_root(data: bytes, sha256: str) -> TrustedRoot:
+    """Return the root in `data`, a file with this SHA-256; its own threshold must stand.
+
+    Raises:
+        Untrusted: it does not, or the SHA-256 is another one.
+        Damaged: it is no root.
+    """
+    with documents_damaged("the root"):
+        return read_first_root(data, sha256)
+
+
+def _shapes(entries: tuple[Entry, ...]) -> list[Entry]:
+    """Return one line of each shape.
+
+    The strict reader has read them all; jsonschema would take half a minute for 200,000 lines, and
+    what it can tell about the second line of a shape, it has told about the first.
+    """
+    by_shape = {(entry.type, *sorted(entry.to_json())): entry for entry in reversed(entries)}
+    return list(by_shape.values())

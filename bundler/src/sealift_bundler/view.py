@@ -1,0 +1,152 @@
+"""What is in a bundle, for people and for --json."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sealift_bundler.site import clock_time
+from sealift_installer.authenticate import Terms, authenticate
+from sealift_installer.bundle import ENVELOPE, MANIFEST, Bundle
+from sealift_installer.errors import Damaged, documents_damaged, mismatch
+from sealift_installer.limits import LIMITS
+from sealift_installer.trust.roots import TrustedRoot
+from sealift_installer.trust.state import TrustState
+from sealift_schemas.envelope import Envelope
+from sealift_schemas.index import Entry, read_lines
+from sealift_schemas.manifest import Archive, Manifest
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveView:
+    """One archive, and what relocation does with it: paths, and the reasons why others are kept."""
+
+    archive: Archive
+    rewritten: tuple[str, ...]
+    places: int
+    kept: Mapping[str, str]
+    dropped: int
+
+    @property
+    def name(self) -> str:
+        """The install key, or the tool's directory."""
+        return self.archive.name
+
+    def facts(self) -> list[tuple[str, str]]:
+        """Return label and text of what people ask about."""
+        archive = self.archive
+        libraries = ", ".join(archive.requires.libraries)
+        facts = [
+            ("kind", f"{archive.kind}, version {archive.version}, for {archive.platform}"),
+            ("from", archive.source.url),
+            ("digest", f"{archive.sha256} ({archive.source.digest_source})"),
+            ("packed", f"{archive.size / MIB:.1f} MiB as {archive.format}"),
+            ("unpacked", f"{archive.unpacked / MIB:.1f} MiB in {archive.members} members"),
+            ("needs", " ".join(filter(None, (_glibc(archive), libraries)))),
+            ("links", ", ".join(sorted(archive.links))),
+        ]
+        if archive.prefix is not None:
+            text = f"{len(self.rewritten)} files rewritten, the prefix in {self.places} places"
+            facts.append(("relocation", f"{text}; built for {archive.prefix}"))
+        facts += [
+            ("kept", f"{count} files: {reason}")
+            for reason, count in sorted(Counter(self.kept.values()).items())
+        ]
+        return [(label, text) for label, text in facts if text]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the archive as JSON values."""
+        return {
+            **self.archive.to_json(),
+            "relocation": {
+                "rewritten": list(self.rewritten),
+                "places": self.places,
+                "kept": dict(self.kept),
+                "dropped": self.dropped,
+            },
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class BundleView:
+    """A bundle's contents. Unless `authentic`, `signers` only claim to have signed."""
+
+    manifest: Manifest
+    authentic: bool
+    signers: tuple[str, ...]
+    archives: tuple[ArchiveView, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the contents as JSON values."""
+        manifest = self.manifest
+        return {
+            "stream": manifest.stream,
+            "epoch": manifest.epoch,
+            "sequence": manifest.sequence,
+            "created": manifest.created,
+            "expires": manifest.expires,
+            "generator": manifest.generator,
+            "verified": self.authentic,
+            "signers": list(self.signers),
+            "files": len(manifest.files),
+            "bytes": sum(file.size for file in manifest.files),
+            "archives": [archive.to_json() for archive in self.archives],
+        }
+
+
+def view_bundle(path: Path, root: TrustedRoot | None) -> BundleView:
+    """Return what is in the bundle at `path`, authenticated where a root is given.
+
+    Raises:
+        Untrusted, RefusedByPolicy: it is not sealed as the root asks for.
+        Damaged: a document is missing or malformed.
+        HostError: it cannot be read.
+    """
+    bundle = Bundle(path)
+    if root is not None:
+        found = authenticate(bundle, TrustState(root), Terms(now=clock_time()))
+        views = [_view(archive, found.entries(archive)) for archive in found.manifest.archives]
+        return BundleView(found.manifest, True, found.signers, tuple(views))  # noqa: FBT003 - a field
+    data = bundle.read(MANIFEST, LIMITS.envelope)
+    with documents_damaged(MANIFEST):
+        manifest = Manifest.read(data, limit=LIMITS.envelope)
+    views = [_view(archive, _entries(bundle, manifest, archive)) for archive in manifest.archives]
+    return BundleView(manifest, False, _claimed(bundle), tuple(views))  # noqa: FBT003 - a field
+
+
+def _entries(bundle: Bundle, manifest: Manifest, archive: Archive) -> tuple[Entry, ...]:
+    data = bundle.read(archive.index, LIMITS.index)
+    expected = next(file.sha256 for file in manifest.files if file.path == archive.index)
+    computed = hashlib.sha256(data).hexdigest()
+    if computed != expected:
+        raise Damaged(mismatch(f"wrong SHA-256: {archive.index}", expected, computed))
+    with documents_damaged(archive.index):
+        return tuple(read_lines(data, what=archive.index, limit=LIMITS.index))
+
+
+def _claimed(bundle: Bundle) -> tuple[str, ...]:
+    if not (bundle.path / ENVELOPE).exists():
+        return ()
+    data = bundle.read(ENVELOPE, LIMITS.envelope)
+    with documents_damaged(ENVELOPE):
+        envelope = Envelope.read(data, what=ENVELOPE, limit=LIMITS.envelope)
+    return tuple(signature.keyid for signature in envelope.signatures)
+
+
+def _view(archive: Archive, entries: tuple[Entry, ...]) -> ArchiveView:
+    templates = {entry.path: entry.template for entry in entries if entry.path and entry.template}
+    return ArchiveView(
+        archive=archive,
+        rewritten=tuple(templates),
+        places=sum(len(template.places) for template in templates.values()),
+        kept={entry.path: entry.kept for entry in entries if entry.path and entry.kept},
+        dropped=sum(entry.dropped is not None for entry in entries),
+    )
+
+
+def _glibc(archive: Archive) -> str:
+    return "" if archive.requires.glibc is None else f"glibc {archive.requires.glibc}"

@@ -1,0 +1,238 @@
+"""The bundle directory: payload files with their hashes, then the manifest, then SHA256SUMS.
+
+It is written beside its final place and renamed at the end, so that there is a whole bundle or
+none. Nothing here signs; see sealift_bundler.sign.
+"""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from sealift_bundler import __version__
+from sealift_bundler.downloads_json import public_url
+from sealift_bundler.inspect import Inspection
+from sealift_installer.errors import Damaged, UsageError, host_errors, mismatch, printable
+from sealift_schemas.index import count_installed
+from sealift_schemas.lock import Lock, LockedArchive
+from sealift_schemas.manifest import CHUNK_SIZE, Archive, BundleFile, Manifest, Source
+
+# FAT32 holds files of less than 4 GiB. Parts end where a chunk ends.
+PART_SIZE = 4 * 1024 * 1024 * 1024 - CHUNK_SIZE
+LARGEST_FILE = 4 * 1024 * 1024 * 1024 - 1
+# The oldest unseal that knows all that a bundle asks for.
+INSTALLER = "0.1.0"
+
+
+class Draft:
+    """A bundle that is being written, in a directory of its own.
+
+    Args:
+        directory: where; it exists and is empty.
+        lock: what the bundle carries.
+        part_size: the size (bytes, a multiple of CHUNK_SIZE) of the parts of larger archives.
+    """
+
+    def __init__(self, directory: Path, lock: Lock, *, part_size: int = PART_SIZE) -> None:
+        self.directory = directory
+        self._lock = lock
+        self._part_size = part_size
+        self._files: dict[str, BundleFile] = {}
+        self._archives: list[Archive] = []
+
+    def add_bytes(self, path: str, data: bytes) -> None:
+        """Write the payload file `path`; a file that is there with the same bytes stays.
+
+        Raises:
+            HostError: it cannot be written.
+        """
+        chunks = tuple(
+            hashlib.sha256(data[start : start + CHUNK_SIZE]).hexdigest()
+            for start in range(0, len(data), CHUNK_SIZE)
+        )
+        file = BundleFile(path, len(data), hashlib.sha256(data).hexdigest(), chunks)
+        if self._files.setdefault(path, file) != file:
+            raise UsageError(f"two files of the bundle have one name: {printable(path)}")
+        with host_errors("cannot write the bundle"):
+            target = self.directory / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
+
+    def add_archive(self, archive: LockedArchive, path: Path, inspection: Inspection) -> None:
+        """Copy the archive at `path`, and write its index and its templates.
+
+        Raises:
+            Damaged: the file is not what the lock says.
+            UsageError: a link of the spec leads to a file that is not in the archive.
+            HostError: it cannot be read or written.
+        """
+        links = {**archive.links, **inspection.links}
+        _check_links(archive.name, links, inspection)
+        index = f"index/{archive.sha256}.jsonl"
+        parts = self._copy(archive, path)
+        members, unpacked = count_installed(inspection.entries)
+        self.add_bytes(index, b"".join(entry.encode() for entry in inspection.entries))
+        for sha256, data in inspection.templates.items():
+            self.add_bytes(f"templates/{sha256}", data)
+        self._archives.append(
+            Archive(
+                name=archive.name,
+                kind=archive.kind,
+                version=archive.version,
+                platform=archive.platform,
+                format=archive.format,
+                size=archive.size,
+                sha256=archive.sha256,
+                parts=parts,
+                index=index,
+                members=members,
+                unpacked=unpacked,
+                source=self._source(archive),
+                prefix=archive.prefix,
+                interpreter=inspection.interpreter,
+                links=links,
+                requires=inspection.requires,
+            )
+        )
+
+    def finish(self, epoch: int) -> Manifest:
+        """Write manifest.json and SHA256SUMS; there is nothing to be added afterwards.
+
+        Raises:
+            HostError: they cannot be written.
+        """
+        manifest = Manifest(
+            stream=self._lock.stream,
+            epoch=epoch,
+            sequence=self._lock.sequence,
+            created=self._lock.created,
+            expires=self._lock.expires,
+            generator=f"sealift {__version__}",
+            installer=INSTALLER,
+            files=tuple(self._files[path] for path in sorted(self._files)),
+            archives=tuple(sorted(self._archives, key=lambda archive: archive.name)),
+        )
+        data = manifest.encode()
+        with host_errors("cannot write the bundle"):
+            (self.directory / "manifest.json").write_bytes(data)
+            (self.directory / "SHA256SUMS").write_bytes(checksums(manifest, data))
+        return manifest
+
+    def add_control(self, path: str, data: bytes) -> None:
+        """Write a file that is no payload: it is authenticated by its own signatures.
+
+        Raises:
+            HostError: it cannot be written.
+        """
+        with host_errors("cannot write the bundle"):
+            target = self.directory / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
+
+    def _source(self, archive: LockedArchive) -> Source:
+        stream, filename = self._lock.stream, archive.filename
+        request = archive.request
+        if "://" in request:
+            request = public_url(request, filename, stream)
+        url = archive.url
+        if not url.startswith("installed:"):
+            url = public_url(url, filename, stream)
+        return Source(archive.source, request, url, archive.digest_source)
+
+    def _copy(self, archive: LockedArchive, path: Path) -> tuple[str, ...]:
+        name = f"archives/{archive.sha256[:9]}-{archive.filename}"
+        split = archive.size > min(LARGEST_FILE, self._part_size)
+        whole = hashlib.sha256()
+        files = []
+        with host_errors("cannot copy the archive"), path.open("rb") as source:
+            for number in range(1, -(-archive.size // self._part_size) + 1 if split else 2):
+                part = f"{name}.{number:03}" if split else name
+                size = self._part_size if split else archive.size
+                files.append(self._copy_part(source, part, size, whole))
+        if whole.hexdigest() != archive.sha256 or sum(f.size for f in files) != archive.size:
+            what = f"the file in the cache is not what the lock says: {path}"
+            raise Damaged(mismatch(what, archive.sha256, whole.hexdigest()))
+        self._files.update((file.path, file) for file in files)
+        return tuple(file.path for file in files)
+
+    def _copy_part(
+        self, source: BinaryIO, name: str, size: int, whole: "hashlib._Hash"
+    ) -> BundleFile:
+        target = self.directory / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        own, chunks, written = hashlib.sha256(), [], 0
+        with target.open("xb") as output:
+            while written < size and (data := source.read(min(CHUNK_SIZE, size - written))):
+                chunks.append(hashlib.sha256(data).hexdigest())
+                own.update(data)
+                whole.update(data)
+                output.write(data)
+                written += len(data)
+        return BundleFile(name, written, own.hexdigest(), tuple(chunks))
+
+
+def checksums(manifest: Manifest, data: bytes) -> bytes:
+    """Return SHA256SUMS: the payload files and manifest.json (its bytes are `data`), by path."""
+    digests = {file.path: file.sha256 for file in manifest.files}
+    digests["manifest.json"] = hashlib.sha256(data).hexdigest()
+    return "".join(f"{digests[path]}  {path}\n" for path in sorted(digests)).encode("ascii")
+
+
+def check_output(output: Path) -> None:
+    """Check that a bundle can be written to `output`: a new or empty directory.
+
+    Raises:
+        UsageError: it is something else, or the root of a volume.
+        HostError: it cannot be looked at.
+    """
+    with host_errors("cannot write the bundle"):
+        if os.path.ismount(output):
+            raise UsageError(
+                f"a bundle is a directory, not the root of a volume: {output}",
+                hint=f"name a folder on it: {output / 'bundle'}",
+            )
+        if output.is_symlink() or (output.exists() and not output.is_dir()):
+            raise UsageError(f"not a directory: {output}")
+        if output.is_dir() and any(output.iterdir()):
+            raise UsageError(f"the directory is not empty: {output}", hint="name a new one")
+
+
+@contextmanager
+def staged(output: Path) -> Iterator[Path]:
+    """Make a directory beside `output`; on success it is renamed to `output`, else removed.
+
+    Raises:
+        UsageError: `output` is no new or empty directory.
+        HostError: it cannot be written.
+    """
+    check_output(output)
+    with host_errors("cannot write the bundle"):
+        output.parent.mkdir(parents=True, exist_ok=True)
+        place = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
+    try:
+        yield place
+        with host_errors("cannot put the bundle in place"):
+            place.chmod(0o777 & ~_umask())
+            place.replace(output)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _umask() -> int:
+    umask = os.umask(0o022)
+    os.umask(umask)
+    return umask
+
+
+def _check_links(name: str, links: Mapping[str, str], inspection: Inspection) -> None:
+    paths = {entry.path for entry in inspection.entries}
+    for link, path in sorted(links.items()):
+        if path not in paths:
+            raise UsageError(
+                f"the link `{printable(link)}` of {name} leads to a file that is not in the "
+                f"archive: {printable(path)}"
+            )
