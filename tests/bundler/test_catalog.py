@@ -122,6 +122,9 @@ def test_a_file_is_found_by_path_and_by_url(tmp_path: Path) -> None:
         "url": "a folder/c.json",
         "sha256": hashlib.sha256(data).hexdigest(),
     }
+    by_absolute_path = load_catalog(str(folder / "c.json"), cache, base=tmp_path)
+    assert by_absolute_path == by_url
+    assert by_url.url == "c.json"
     assert not cache.directory.exists()
 
 
@@ -203,6 +206,8 @@ def test_the_spec_counts_before_uvs_variable(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("UV_PYTHON_DOWNLOADS_JSON_URL", "file:///c.json")
     assert default_locations(("a", "b")) == ("a", "b")
     assert default_locations() == ("file:///c.json",)
+    monkeypatch.setenv("UV_PYTHON_DOWNLOADS_JSON_URL", "c.json")
+    assert default_locations() == (str(Path.cwd() / "c.json"),)
     monkeypatch.setenv("UV_PYTHON_DOWNLOADS_JSON_URL", "")
     assert default_locations() == (load.DEFAULT,)
 

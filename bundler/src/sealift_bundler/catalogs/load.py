@@ -26,7 +26,11 @@ _VARIABLE = "UV_PYTHON_DOWNLOADS_JSON_URL"
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """A catalogue that was read: `url` names it without secrets, `sha256` is that of its bytes."""
+    """A catalogue that was read; `sha256` is that of its bytes.
+
+    `url` names it in the lock: the address without secrets, the path as the spec has it, or of an
+    absolute path the last part, since the rest is of this machine alone.
+    """
 
     url: str
     sha256: str
@@ -38,10 +42,14 @@ class Catalog:
 
 
 def default_locations(named: Sequence[str] = ()) -> tuple[str, ...]:
-    """Return the catalogues to be read: those of the spec, else uv's variable, else uv's own."""
+    """Return the catalogues to be read: those of the spec, else uv's variable, else uv's own.
+
+    A relative path in the variable is one from the working directory, as it is for uv.
+    """
     if named:
         return tuple(named)
-    return (os.environ.get(_VARIABLE) or DEFAULT,)
+    location = os.environ.get(_VARIABLE) or DEFAULT
+    return (location if "://" in location else str(Path(location).absolute()),)
 
 
 def load_catalog(
@@ -60,7 +68,8 @@ def load_catalog(
     scheme = location.partition("://")[0] if "://" in location else ""
     if scheme in {"", "file"}:
         path = local_path(location) if scheme else (base or Path()) / location
-        name, data = location, _read_file(path)
+        name = path.name if scheme or Path(location).is_absolute() else location
+        data = _read_file(path)
     elif scheme in {"http", "https"}:
         name = web.public_url(location)
         data = _Copy(cache, location).read() if offline else _download(location, cache)
@@ -70,7 +79,7 @@ def load_catalog(
             hint="name a file or an address that starts with https, http or file",
         )
     with documents_damaged("the catalogue"):
-        entries = read_catalog(data, printable(name))
+        entries = read_catalog(data, printable(name if scheme else location))
     return Catalog(name, hashlib.sha256(data).hexdigest(), entries)
 
 
