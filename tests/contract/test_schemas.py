@@ -186,7 +186,7 @@ def properties(schema: Any) -> set[str]:
     return found
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(data=st.data())
 def test_both_agree_when_several_things_are_changed(data: st.DataObject) -> None:
     schema, document = GOOD[data.draw(st.sampled_from(sorted(GOOD)))]
@@ -236,7 +236,7 @@ def test_the_patterns_are_the_readers_patterns(name: str) -> None:
             assert value["pattern"] == f"^(?:{PATTERNS[definition].pattern})$(?!\\n)"
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(data=st.data())
 @pytest.mark.parametrize("name", PATTERNS)
 def test_the_patterns_mean_the_same(name: str, data: st.DataObject) -> None:

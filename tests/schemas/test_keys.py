@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sealift_schemas.keys import KEY, PLATFORM, InstallKey, Platform
@@ -60,12 +60,14 @@ def test_what_is_no_platform_is_refused(text: str) -> None:
         Platform.parse(text)
 
 
+@settings(deadline=None)
 @given(st.from_regex(KEY, fullmatch=True))
 def test_every_key_is_written_as_it_was_read(text: str) -> None:
     assert str(InstallKey.parse(text)) == text
     assert text.count("-") == 4
 
 
+@settings(deadline=None)
 @given(st.from_regex(PLATFORM, fullmatch=True))
 def test_every_platform_is_written_as_it_was_read(text: str) -> None:
     assert str(Platform.parse(text)) == text

@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sealift_schemas.strictjson import (
@@ -77,6 +77,7 @@ values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(values, st.sampled_from([None, 2]))
 def test_what_is_encoded_is_read_back(value: object, indent: int | None) -> None:
     data = encode(value, indent=indent)
@@ -85,6 +86,7 @@ def test_what_is_encoded_is_read_back(value: object, indent: int | None) -> None
     assert parse(data, what="thing", limit=10**6) == value
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=64))
 def test_bytes_are_read_as_json_reads_them_or_refused(data: bytes) -> None:
     try:
