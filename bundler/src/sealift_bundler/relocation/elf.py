@@ -14,6 +14,17 @@ from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 
 MAGIC = b"\x7fELF"
+# What pyelftools lets through when a file is malformed.
+_MALFORMED = (
+    ELFError,
+    struct.error,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+)
 _RUN_PATHS = ("DT_RPATH", "DT_RUNPATH")
 _STRINGS = ("DT_NEEDED", "DT_SONAME", "DT_AUXILIARY", "DT_FILTER", "DT_AUDIT", "DT_DEPAUDIT")
 
@@ -53,7 +64,7 @@ def read_elf(data: bytes) -> ElfFacts | None:
         return None
     try:
         return _facts(ELFFile(io.BytesIO(data)))
-    except (ELFError, ValueError, struct.error):
+    except _MALFORMED:
         return None
 
 
@@ -71,7 +82,7 @@ def rewrite_run_paths(data: bytes, change: Callable[[str], str]) -> bytes:
         return data
     try:
         return _rewrite(data, change)
-    except (ELFError, ValueError, struct.error) as error:
+    except _MALFORMED as error:
         raise Unpatchable(f"it is malformed ({error})") from error
 
 
