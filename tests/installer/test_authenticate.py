@@ -5,9 +5,11 @@ import os
 from dataclasses import replace
 
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from sealift_installer.authenticate import Terms, authenticate
-from sealift_installer.bundle import signature_name
+from sealift_installer.bundle import is_control, signature_name
 from sealift_installer.errors import (
     Damaged,
     HostError,
@@ -331,6 +333,24 @@ def test_an_epoch_ends_what_a_stolen_key_signed(site):
     assert state.floor == NOW
 
 
+def test_a_root_that_lowers_an_epoch_does_not_bring_back_its_bundles(site):
+    site.withdraw(epoch=2)
+    site.epoch = 2
+    state = accept(site.write())
+    site.withdraw(epoch=1)
+    site.epoch = 1
+    site.write()
+    assert site.authenticate().manifest.epoch == 1
+    with pytest.raises(RefusedByPolicy, match=r"(?s)of an older epoch.*at least 2.*Computed: 1"):
+        authenticate(site.bundle, state, replace(site.terms, allow_downgrade="I want it"))
+
+
+def test_an_expired_root_is_reported(site):
+    site.add_root(site.next_root(expires="2026-01-31T10:00:00Z"), site.root_keys)
+    site.write()
+    assert "root version 2 expired at 2026-01-31T10:00:00Z" in site.authenticate().warnings[0]
+
+
 def test_a_bundle_cannot_raise_the_epoch_by_itself(site):
     site.epoch = 2
     site.write()
@@ -355,6 +375,31 @@ def test_one_flipped_bit_at_start_middle_and_end_of_any_file(site):
                 site.flip_bit(name, position, bit)
         assert (site.path / name).read_bytes() == good
     verify_files(site.authenticate())
+
+
+@settings(deadline=None, max_examples=150)
+@given(data=st.data())
+def test_control_files_edited_at_random(shared, data):
+    """Refused with one of our errors, whatever the edit is; never another exception."""
+    name = data.draw(st.sampled_from([name for name in shared.files() if is_control(name)]))
+    good = (shared.path / name).read_bytes()
+    start = data.draw(st.integers(0, len(good)))
+    end = data.draw(st.integers(start, min(len(good), start + 40)))
+    bad = good[:start] + data.draw(st.binary(max_size=40)) + good[end:]
+    assume(bad != good)
+    shared.write_file(name, bad)
+    try:
+        with pytest.raises((Damaged, Untrusted), match=r".+"):
+            shared.authenticate()
+    finally:
+        shared.write_file(name, good)
+    assert not shared.authenticate().warnings
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """A bundle that each example leaves as it was."""
+    return small_bundle(tmp_path_factory.mktemp("shared") / "bundle")
 
 
 @pytest.mark.slow
@@ -419,6 +464,14 @@ def test_litter_of_operating_systems_is_reported_and_not_opened(site):
         "left by an operating system, ignored: Thumbs.db",
         "left by an operating system, ignored: archives/._x",
     )
+
+
+def test_much_litter_gives_few_lines(site):
+    for number in range(40):
+        site.write_file(f"._{number:02}", b"")
+    warnings = site.authenticate().warnings
+    assert len(warnings) == 11
+    assert warnings[-1] == "left by an operating system, ignored: 30 more"
 
 
 def test_a_link_in_the_place_of_a_file(site, tmp_path):

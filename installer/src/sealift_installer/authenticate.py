@@ -40,6 +40,8 @@ from sealift_schemas.strictjson import DocumentError
 
 __all__ = ["Authenticated", "Terms", "authenticate"]
 
+# Of one kind: whoever can add files to a stick shall not flood a terminal.
+_MOST_WARNINGS = 10
 # What the statement is comes first in it, and says whether the rest is to be read at all.
 _TYPE_FIELDS = ("manifest._type", "manifest.predicateType")
 
@@ -148,9 +150,11 @@ def authenticate(bundle: Bundle, state: TrustState, terms: Terms) -> Authenticat
     strangers = check_signatures(bundle, listing, root, signers.valid, checksums)
     files = {file.path: file for file in manifest.files}
     check_files(listing, files)
-    warnings = [f"a signature by a key that does not count: {keyid}" for keyid in signers.unknown]
-    warnings += [f"a signature by an unknown key: {name}" for name in strangers]
-    warnings += [f"left by an operating system, ignored: {printable(n)}" for n in listing.litter]
+    warnings = [
+        *_warn("a signature by a key that does not count", signers.unknown),
+        *_warn("a signature by an unknown key", strangers),
+        *_warn("left by an operating system, ignored", listing.litter),
+    ]
     return Authenticated(
         bundle=bundle,
         manifest=manifest,
@@ -193,6 +197,14 @@ def _read_manifest(payload: bytes, bundle: Bundle) -> Manifest:
             hint="install the one in the bundle's folder unseal/",
         )
     return manifest
+
+
+def _warn(what: str, names: tuple[str, ...]) -> list[str]:
+    """Return a warning for each of the first names, and one for the number of the others."""
+    warnings = [f"{what}: {printable(name)}" for name in names[:_MOST_WARNINGS]]
+    if len(names) > _MOST_WARNINGS:
+        warnings.append(f"{what}: {len(names) - _MOST_WARNINGS} more")
+    return warnings
 
 
 def _numbers(version: str) -> tuple[int, ...]:

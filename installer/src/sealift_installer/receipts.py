@@ -5,10 +5,10 @@ found because the state names the last line (see trust.state). Only somebody who
 not seen on this host, but against a head that was exported.
 """
 
-import getpass
 import hashlib
 import os
 import platform
+import pwd
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,8 +84,9 @@ def hash_line(line: bytes) -> str:
 def describe_user() -> str:
     """Return who runs this, and for whom where sudo says so."""
     try:
-        user = getpass.getuser()
-    except (KeyError, OSError):
+        # Not getpass.getuser: it asks the environment first, which anybody can set.
+        user = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
         user = f"uid {os.getuid()}"
     caller = os.environ.get("SUDO_USER")
     return printable(f"{user} (sudo by {caller})" if caller else user)
