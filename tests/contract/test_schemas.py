@@ -95,13 +95,24 @@ def sweep(name: str) -> tuple[list[str], set[Rule], int]:
     """Change one thing at every place: disagreements, the listed rules that were met, how many."""
     schema, document = GOOD[name]
     # A manifest holds many alike parts: one of them is changed.
-    results = [compare(schema, mutant) for mutant in mutants(lean(document))]
+    results = [compare(schema, mutant) for mutant in mutants(lean(document), good_fields(schema))]
     results += [compare(schema, mutant) for mutant in joined(schema, document)]
     disagreements = [said for said, _ in results if said]
     return disagreements, {rule for _, rule in results if rule}, len(results)
 
 
-def mutants(document: Any) -> Iterator[Any]:
+def good_fields(schema: str) -> dict[str, Any]:
+    """Return a good value for each field of a kind of document, wherever it may stand."""
+    return {
+        path[-1]: at(document, path)
+        for other, document in GOOD.values()
+        if other == schema
+        for path in places(document)
+        if path and isinstance(path[-1], str) and at(document, path) is not None
+    }
+
+
+def mutants(document: Any, fields: dict[str, Any]) -> Iterator[Any]:
     for path in places(document):
         for value in VALUES:
             yield replaced(document, path, value)
@@ -110,6 +121,8 @@ def mutants(document: Any) -> Iterator[Any]:
         value = at(document, path)
         if isinstance(value, dict):
             yield replaced(document, (*path, "unknown"), 1)
+            for name in fields.keys() - value.keys():
+                yield replaced(document, (*path, name), fields[name])
         elif isinstance(value, list):
             yield replaced(document, path, value * 2)
             yield replaced(document, path, value[::-1])
