@@ -147,7 +147,9 @@ def _decode(codec: Codec, chunks: Iterator[bytes], what: str) -> Iterator[bytes]
 
 
 def _fault(what: str, behind: bool, reason: str) -> str:  # noqa: FBT001 - a private helper
-    return f"{what}: there is something behind its end" if behind else f"{what}: {reason}"
+    if behind:
+        return f"{what}: there is something behind its end that is no further stream: {reason}"
+    return f"{what}: {reason}"
 
 
 def _pieces(chunks: Iterator[bytes]) -> Iterator[memoryview]:

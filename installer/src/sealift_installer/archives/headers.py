@@ -44,6 +44,8 @@ def read_header(block: bytes) -> Header:
     Raises:
         Damaged: it is no tar header, or a malformed one.
     """
+    if len(block) != BLOCK:
+        raise Damaged("it is truncated: the end marker is missing")
     name, mode, size, checksum, kind, link, magic, prefix = _FIELDS.unpack(block)
     if magic not in (_POSIX, _GNU, _BEFORE_POSIX):
         raise Damaged("a header has none of the known magics")
