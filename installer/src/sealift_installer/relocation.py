@@ -123,11 +123,6 @@ def _python_double(text: str) -> str:
     return re.sub(r'[\\"]', r"\\\g<0>", text)
 
 
-def _pkg_config(text: str) -> str:
-    # pkg-config splits flags as a shell does, after $$ became $ and \# became #.
-    return _shell(text).replace("$", "$$")
-
-
 _ESCAPERS: dict[str, Callable[[str], str]] = {
     "raw": lambda text: text,
     "shell": _shell,
@@ -137,5 +132,7 @@ _ESCAPERS: dict[str, Callable[[str], str]] = {
     "json": _json,
     "python": _python,
     "python-double": _python_double,
-    "pc": _pkg_config,
+    # Flags are split as a shell does. What pkg-config reads before that, `$$` (which pkgconf does
+    # not know), `${` and a bare `#`, cannot come of it: a backslash stands between.
+    "pc": _shell,
 }
