@@ -137,7 +137,7 @@ def show(demo: Demo) -> None:
     print(f"\nBundle: {total / MIB:.1f} MiB in {len(manifest.files)} files, "
           f"stream {manifest.stream}, sequence {manifest.sequence}")  # fmt: skip
     for signature in sorted(bundle.glob("SHA256SUMS.*.sig")):
-        print(f"Signer: key {signature.name.split('.')[1]}... (P-256)")
+        print(f"Signer: key {signature.name.split('.')[1]}...")
     for archive in manifest.archives:
         show_archive(archive, bundle)
     print("\nTime")

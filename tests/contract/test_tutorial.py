@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from road import PROGRAMS, namespaces_work
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "tutorial" / "first-bundle.md"
