@@ -44,6 +44,9 @@ class Collector:
         self._layout = layout
         self._facts = layout.facts
         self._rewriter = Rewriter(layout)
+        # Where each path of this machine went, and the links that are not settled yet.
+        self._places: dict[Path, str] = {}
+        self._links: dict[str, Path] = {}
 
     def collect(self) -> dict[str, Item]:
         """Return all members.
@@ -60,8 +63,10 @@ class Collector:
             self._pkg_config()
             self._pip()
             self._ensurepip_wheels()
-        for path, source in collect_libraries(self._layout, self._binaries()).items():
-            self._add(path, source)
+            for path, library in collect_libraries(self._layout, self._binaries()).items():
+                self._add(path, library)
+            for path, link in self._links.items():
+                self._settle(path, link)
         return self.items
 
     def _folder(self, folder: Path, skip: Callable[[str, bool], bool]) -> None:
@@ -70,27 +75,30 @@ class Collector:
             self._add(f"{place}/{path.relative_to(folder).as_posix()}", path)
 
     def _add(self, place: str, source: Path) -> None:
-        """Add a file, or a link where what it leads to is captured beside it."""
-        target = self._link(place, source) if source.is_symlink() else None
-        if target is not None:
-            self.items[place] = Item(target=target)
+        """Add a file, or a link that is settled when all files are known."""
+        if not source.exists():
             return
-        if not source.is_file():
+        self._places.setdefault(_known(source), place)
+        if source.is_symlink():
+            self._links[place] = source
             return
         executable = bool(source.stat().st_mode & 0o111)
         self.items[place] = Item(executable, lambda: self._rewritten(place, source))
 
-    def _link(self, place: str, source: Path) -> str | None:
-        """Return the link's target within the archive; what leads out of it is copied instead."""
-        following = Path(os.path.normpath(source.parent / source.readlink()))
-        target = self._layout.place(following)
-        if target is None:
-            own = self._layout.place(source)
-            same_folder = own is None and following.parent == source.parent
-            target = str(PurePosixPath(place).parent / following.name) if same_folder else None
-        if target is None or not following.exists() or _is_left_out(target):
-            return None
-        return os.path.relpath(target, PurePosixPath(place).parent)
+    def _settle(self, place: str, source: Path) -> None:
+        """Make a link to what is captured too; what leads out of the archive is copied instead."""
+        following = _known(source.parent / source.readlink())
+        target = self._places.get(following) or self._places.get(source.resolve())
+        if target is None and source.is_dir():
+            target = self._layout.place(following)
+            if target is None or _is_left_out(target):
+                return
+        if target is not None:
+            self.items[place] = Item(target=os.path.relpath(target, PurePosixPath(place).parent))
+            return
+        file = source.resolve()
+        executable = bool(file.stat().st_mode & 0o111)
+        self.items[place] = Item(executable, lambda: self._rewritten(place, file))
 
     def _rewritten(self, place: str, source: Path) -> bytes:
         with host_errors("cannot read the interpreter"):
@@ -235,10 +243,13 @@ def _left_out(name: str, is_folder: bool) -> bool:  # noqa: FBT001 - a callback 
     return name.endswith(".so") and _TEST_MODULES.match(name) is not None
 
 
-def _is_left_out(place: str) -> bool:
-    path = PurePosixPath(place)
-    folders = path.parts[:-1]
-    return _left_out(path.name, False) or any(_left_out(name, True) for name in folders)  # noqa: FBT003
+def _is_left_out(folder: str) -> bool:
+    return not (_LEFT_OUT | _TESTS).isdisjoint(PurePosixPath(folder).parts)
+
+
+def _known(path: Path) -> Path:
+    """Return a path by which a file is known: its folder resolved, its own name as it is."""
+    return path.parent.resolve() / path.name
 
 
 def _has_assignments(place: str) -> bool:
