@@ -14,7 +14,7 @@ from sealift_bundler.catalogs.requests import PythonRequest
 from sealift_bundler.errors import NetworkError
 from sealift_bundler.fetch import fetch
 from sealift_bundler.progress import Progress, silent
-from sealift_bundler.runtime import resolve_wheels
+from sealift_bundler.runtime import resolve_wheels, suffices
 from sealift_bundler.site import Site
 from sealift_bundler.sources.found import Found
 from sealift_bundler.sources.installed import find_installed
@@ -264,9 +264,16 @@ def _wheels(
     if not spec.pythons:
         return ()
     platforms = sorted({archive.platform for archive in archives} - {"any"})
-    if search.means.offline and search.old is not None:
-        return search.old.wheels
-    return resolve_wheels(spec.pythons, platforms or [str(search.platform)], warn=search.means.warn)
+    platforms = platforms or [str(search.platform)]
+    old = () if search.old is None or search.means.upgrade else search.old.wheels
+    if suffices(old, spec.pythons, platforms):
+        return old
+    if search.means.offline:
+        raise NetworkError(
+            "the wheels of unseal for these platforms are not in the lock and --offline is set",
+            hint="run sealift lock where the package index can be reached",
+        )
+    return resolve_wheels(spec.pythons, platforms, warn=search.means.warn)
 
 
 def _catalogs(search: _Search) -> tuple[LockedCatalog, ...]:

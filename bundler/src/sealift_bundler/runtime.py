@@ -22,7 +22,7 @@ from sealift_installer.errors import UsageError, mismatch
 from sealift_schemas.keys import Platform
 from sealift_schemas.lock import LockedWheel
 
-__all__ = ["Pin", "own_wheels", "read_pins", "requirements_text", "resolve_wheels"]
+__all__ = ["Pin", "own_wheels", "read_pins", "requirements_text", "resolve_wheels", "suffices"]
 
 _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 _LINE_END = "\\\n"
@@ -94,6 +94,33 @@ def resolve_wheels(
         )
 
 
+def suffices(
+    wheels: Sequence[LockedWheel],
+    pythons: Sequence[str],
+    platforms: Sequence[str],
+    *,
+    pins: Sequence[Pin] | None = None,
+) -> bool:
+    """Tell whether `wheels` of a lock are all that `resolve_wheels` would look for, and no more.
+
+    Nothing is asked of the index, so a pin without a wheel for a target has to be looked up again.
+    """
+    packages = [_package(wheel) for wheel in wheels]
+    names = {package.filename: parse_wheel_filename(package.filename)[0] for package in packages}
+    targets = [(_version(python), Platform.parse(name)) for python in pythons for name in platforms]
+    used: set[str] = set()
+    for pin in read_pins() if pins is None else pins:
+        mine = [package for package in packages if names[package.filename] == pin.name]
+        wanted = [target for target in targets if pin.applies(_environment(*target))]
+        missing: list[str] = []
+        if any(digest(package) not in pin.hashes for package in mine):
+            return False
+        used |= {package.filename for package in _choose(pin, mine, wanted, missing.append)}
+        if missing:
+            return False
+    return used == names.keys()
+
+
 def requirements_text(wheels: Mapping[str, bytes]) -> bytes:
     """Return the requirements file for `pip install --no-index --require-hashes`.
 
@@ -154,6 +181,11 @@ def _choose(
                 hint="the package index that pip is configured for has another file of this name",
             )
     return list(chosen.values())
+
+
+def _package(wheel: LockedWheel) -> DistributionPackage:
+    values = {"filename": wheel.filename, "url": wheel.url, "hashes": {"sha256": wheel.sha256}}
+    return DistributionPackage.from_json_data(values)
 
 
 def _version(python: str) -> tuple[int, int]:
