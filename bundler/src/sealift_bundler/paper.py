@@ -3,9 +3,8 @@
 from importlib.resources import files
 
 from sealift_bundler import __version__
+from sealift_bundler.sizes import show_size
 from sealift_schemas.lock import Lock
-
-MIB = 1024 * 1024
 
 
 def verify_text() -> bytes:
@@ -22,7 +21,7 @@ def install_scripts() -> dict[str, bytes]:
 def readme_text(lock: Lock, *, with_installer: bool) -> bytes:
     """Return README.txt: what this bundle is and what to do with it."""
     rows = [
-        f"  {archive.name:<48} {archive.size / MIB:9.1f} MiB"
+        f"  {archive.name:<48} {show_size(archive.size):>10}"
         for archive in sorted(lock.archives, key=lambda archive: archive.name)
     ]
     values = {

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sealift_bundler.site import clock_time
+from sealift_bundler.sizes import show_size
 from sealift_installer.authenticate import Terms, authenticate
 from sealift_installer.bundle import ENVELOPE, MANIFEST, Bundle
 from sealift_installer.errors import Damaged, documents_damaged, mismatch
@@ -17,8 +18,6 @@ from sealift_installer.trust.state import TrustState
 from sealift_schemas.envelope import Envelope
 from sealift_schemas.index import Entry, read_lines
 from sealift_schemas.manifest import Archive, Manifest
-
-MIB = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +43,8 @@ class ArchiveView:
             ("kind", f"{archive.kind}, version {archive.version}, for {archive.platform}"),
             ("from", archive.source.url),
             ("digest", f"{archive.sha256} ({archive.source.digest_source})"),
-            ("packed", f"{archive.size / MIB:.1f} MiB as {archive.format}"),
-            ("unpacked", f"{archive.unpacked / MIB:.1f} MiB in {archive.members} members"),
+            ("packed", f"{show_size(archive.size)} as {archive.format}"),
+            ("unpacked", f"{show_size(archive.unpacked)} in {archive.members} members"),
             ("needs", " ".join(filter(None, (_glibc(archive), libraries)))),
             ("links", ", ".join(sorted(archive.links))),
         ]

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sealift_bundler.cli.common import (
-    MIB,
     Json,
     Offline,
     PassphraseFd,
@@ -21,6 +20,7 @@ from sealift_bundler.cli.common import (
     say_json,
     tell,
 )
+from sealift_bundler.sizes import show_size
 from sealift_installer.errors import UsageError, host_errors, printable
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def build(  # noqa: PLR0913 - the options of the command
         )
         return
     report(f"{state}: stream {built.manifest.stream}, sequence {built.manifest.sequence}, "
-           f"{len(built.manifest.archives)} archives, {size / MIB:.1f} MiB")  # fmt: skip
+           f"{len(built.manifest.archives)} archives, {show_size(size)}")  # fmt: skip
     say(str(built.path))
 
 
@@ -213,7 +213,7 @@ def _say_verified(
         say(
             f"{state}: {bundle}\n"
             f"  stream {manifest.stream}, sequence {manifest.sequence}, made {manifest.created}\n"
-            f"  {report.archives} archives, {report.files} files, {report.size / MIB:.1f} MiB\n"
+            f"  {report.archives} archives, {report.files} files, {show_size(report.size)}\n"
             f"  root version {found.root.root.version}"
         )
         for name in found.signers:

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from sealift_bundler.resolve import Means
     from sealift_bundler.site import Site
 
-MIB = 1024 * 1024
-
 Json = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")]
 SiteOption = Annotated[

@@ -6,7 +6,6 @@ from typing import Annotated, Any
 import typer
 
 from sealift_bundler.cli.common import (
-    MIB,
     Json,
     Offline,
     Quiet,
@@ -17,6 +16,7 @@ from sealift_bundler.cli.common import (
     say,
     say_json,
 )
+from sealift_bundler.sizes import show_size
 from sealift_installer.errors import UsageError, printable
 
 Platforms = Annotated[
@@ -137,7 +137,7 @@ def lock(
     size = sum(archive.size for archive in found.lock.archives)
     reporter(quiet=quiet)(
         f"{here.lock_path}: sequence {found.lock.sequence}, {len(found.lock.archives)} archives, "
-        f"{size / MIB:.1f} MiB" + ("" if found.changes else "; nothing has changed")
+        f"{show_size(size)}" + ("" if found.changes else "; nothing has changed")
     )
 
 
