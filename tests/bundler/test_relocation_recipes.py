@@ -202,7 +202,7 @@ def test_what_is_no_json_is_kept(text):
 
 
 @pytest.mark.parametrize("name", ["plain", "a b'c$d#e"])
-@pytest.mark.parametrize("path", ["bin/tool", "lib/python3.13/config/tool.py"])
+@pytest.mark.parametrize("path", ["bin/tool", "lib/tools/bin/tool.py"])
 def test_a_python_script_starts_the_interpreter_beside_it(tmp_path, name, path):
     prefix = tmp_path / name
     script = prefix / path
@@ -216,6 +216,12 @@ def test_a_python_script_starts_the_interpreter_beside_it(tmp_path, name, path):
     compile(script.read_text(), "tool", "exec")
     run = subprocess.run([script, "one", "a b"], capture_output=True, text=True, check=True)
     assert run.stdout.splitlines() == ["-E", str(script), "one", "a b"]
+
+
+def test_a_module_keeps_its_documentation():
+    text = '#! /install/bin/python3.13\n"""About."""\n'
+    result = installed(f"{LIB}/base64.py", text, "/real")
+    assert result == '#!/real/bin/python3.13\n"""About."""\n'
 
 
 def test_the_rest_of_a_script_is_text_of_python():

@@ -34,18 +34,19 @@ def cut_shebang(path: str, text: str, prefix: str) -> tuple[Pieces, str] | None:
 
     The kernel splits such a line at the first space and cuts it at 127 bytes, so a Python script is
     started by sh instead, which finds the interpreter beside it; Python reads those lines as a
-    string. python-build-standalone writes its scripts the same way. None where the first line does
-    not start a program below the prefix.
+    string. python-build-standalone writes its scripts the same way. Outside of a folder of programs
+    it is a module with such a line, whose documentation that string would become, so there the
+    prefix is put in. None where the first line does not start a program below the prefix.
     """
     match = _SHEBANG.match(text)
     if match is None or not match["program"].startswith(f"{prefix}/"):
         return None
     program = match["program"][len(prefix) + 1 :]
     rest = text[match.end() :]
-    interpreter = _INTERPRETER.fullmatch(program)
-    if interpreter is None:
-        return ("#!", Hole("raw"), f"/{program}{match['arguments']}\n"), rest
     folders = path.split("/")[:-1]
+    interpreter = _INTERPRETER.fullmatch(program)
+    if interpreter is None or folders[-1:] != ["bin"]:
+        return ("#!", Hole("raw"), f"/{program}{match['arguments']}\n"), rest
     up = "" if folders == ["bin"] else "../" * len(folders) + "bin/"
     found = f'"$(dirname -- "$(realpath -- "$0")")/{up}{interpreter["name"]}"'
     starts = f"{found} {match['arguments'].strip()}".rstrip()
