@@ -84,6 +84,8 @@ class IndexClient:
                     page = self._index.get_project_page(project, timeout=timeouts)
                 except requests.HTTPError as error:
                     raise self._refusal(error) from None
+                except requests.JSONDecodeError as error:
+                    raise ValueError(str(error)) from None
         except NoSuchProjectError:
             raise UsageError(
                 f"the package index has no {printable(project)}: {self.shown}",

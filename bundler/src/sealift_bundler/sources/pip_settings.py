@@ -16,6 +16,7 @@ from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
 from sealift_installer.errors import UsageError, printable
 
+_MACHINE = Path("/etc/pip.conf")
 _NAMES = ("index-url", "cert", "client-cert", "proxy")
 # Sections of which the later counts; ours is the command that pip would be asked with.
 _SECTIONS = ("global", "download")
@@ -65,7 +66,7 @@ def _files(variables: Mapping[str, str]) -> Iterator[Path]:
         yield Path(folder) / "pip/pip.conf"
     if sys.platform == "darwin":
         yield Path("/Library/Application Support/pip/pip.conf")
-    yield Path("/etc/pip.conf")
+    yield _MACHINE
     # pip leaves the user's file out where PIP_CONFIG_FILE names one that exists.
     if not (named and Path(named).exists()):
         yield home / ".pip/pip.conf"
