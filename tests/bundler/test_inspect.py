@@ -273,6 +273,11 @@ def test_an_interpreter_that_is_none_is_refused(box, members, match):
         box.inspect(*members)
 
 
+def test_an_interpreter_needs_an_install_key(box):
+    with pytest.raises(Damaged, match=r"x\.tar: not an install key: 'python'"):
+        box.inspect(*python(), name="python")
+
+
 def test_an_archive_that_the_lock_does_not_know_is_refused(box, tmp_path):
     with pytest.raises(Damaged, match=r"(?s)x\.tar is not what the lock says.*Expected.*Computed"):
         box.inspect(*python(), sha256="f" * 64)

@@ -134,8 +134,11 @@ def test_arguments_of_configure_stay_whole_and_so_do_the_flags_in_them():
         HEADER.encode() + b"build_time_vars = {'prefix': '/install'}\nimport os\n",
         HEADER.encode() + b"build_time_vars = {'prefix': '/install'\n",
         HEADER.encode() + b"build_time_vars = " + b"(" * 500,
+        HEADER.encode() + b"build_time_vars = {'prefix': '/install'}" + b"\n" * 3_000_000,
+        HEADER.encode() + b"build_time_vars = {1: '/install'}\n",
         b"",
     ],
+    ids=range(9),
 )
 def test_another_form_is_not_read(data):
     assert read_variables(data) is None

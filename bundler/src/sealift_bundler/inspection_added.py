@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sealift_installer.errors import Damaged
+from sealift_installer.errors import Damaged, printable
 from sealift_schemas.keys import InstallKey
 from sealift_schemas.lock import LockedArchive
 
@@ -34,8 +34,10 @@ def find_interpreter(archive: LockedArchive, paths: Collection[str]) -> Interpre
     Raises:
         Damaged: there is no program or no standard library where they must be.
     """
-    key = InstallKey.parse(archive.name)
-    parts = _parts(key)
+    try:
+        parts = _parts(InstallKey.parse(archive.name))
+    except ValueError as error:
+        raise Damaged(f"{archive.filename}: {printable(str(error))}") from None
     if parts.program not in paths:
         raise Damaged(f"{archive.filename}: no interpreter at {parts.program}")
     if parts.library and not any(path.startswith(f"{parts.library}/") for path in paths):

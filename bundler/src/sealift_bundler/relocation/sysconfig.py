@@ -18,6 +18,8 @@ from sealift_bundler.relocation.words import cut_value
 # The generator of CPython writes this line, and uv's reader insists on it.
 HEADER = "# system configuration generated and used by the sysconfig module\n"
 NAME = "build_time_vars"
+# Bytes; a real file has some 60,000. A parsed source takes a hundred times its size in memory.
+_LIMIT = 2 * 1024 * 1024
 _TRIPLES = (
     "aarch64-linux-gnu", "arm-linux-gnueabi", "arm-linux-gnueabihf", "loongarch64-linux-gnu",
     "mips-linux-gnu", "mipsel-linux-gnu", "powerpc64le-linux-gnu", "riscv64-linux-gnu",
@@ -52,7 +54,7 @@ def rewrite_sysconfig(data: bytes, prefix: str) -> Rewrite | None:
 def read_variables(data: bytes) -> dict[str, str | int] | None:
     """Return the variables of `_sysconfigdata_*.py`, or None if it is anything else."""
     text = decode(data)
-    if not text.startswith(HEADER):
+    if not text.startswith(HEADER) or len(data) > _LIMIT:
         return None
     try:
         with warnings.catch_warnings():
