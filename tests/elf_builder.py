@@ -25,6 +25,7 @@ def build_elf(
     tags: Sequence[tuple[str, int]],
     symbols: Sequence[int] = (),
     version_names: Mapping[int, int] | None = None,
+    spare: int = 0,
 ) -> bytes:
     """Return an x86-64 shared object.
 
@@ -33,6 +34,7 @@ def build_elf(
         tags: dynamic tags with the offset of their string.
         symbols: the offset of each dynamic symbol's name.
         version_names: offset of a library's name to that of the version wanted of it.
+        spare: how many entries the dynamic table has free.
     """
     place = _HEADER + 2 * _SEGMENT
     strtab, place = place, place + len(strings)
@@ -49,7 +51,7 @@ def build_elf(
     entries += [(_TAGS["STRTAB"], strtab), (_TAGS["STRSZ"], len(strings))]
     entries += [(_TAGS["SYMTAB"], symtab), (_TAGS["SYMENT"], 24), (_TAGS["HASH"], table)]
     entries += [(_TAGS["VERNEED"], verneed), (_TAGS["VERNEEDNUM"], 1)] if versions else []
-    dynamic = b"".join(struct.pack("<QQ", *entry) for entry in [*entries, (0, 0)])
+    dynamic = b"".join(struct.pack("<QQ", *entry) for entry in [*entries, *[(0, 0)] * (1 + spare)])
     size = place + len(dynamic)
     identity = b"\x7fELF\x02\x01\x01".ljust(16, b"\0")
     counts = (_HEADER, _SEGMENT, 2, 64, 0, 0)

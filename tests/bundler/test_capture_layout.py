@@ -7,7 +7,7 @@ import pytest
 from elf_builder import build_elf
 from sealift_bundler.relocation.elf import read_elf
 from sealift_bundler.sources import capture_layout
-from sealift_bundler.sources.capture import Collector, needs_library
+from sealift_bundler.sources.capture import Collector
 from sealift_bundler.sources.capture_ask import Facts
 from sealift_bundler.sources.capture_layout import lay_out
 from sealift_bundler.sources.capture_rewrite import Rewriter
@@ -278,13 +278,21 @@ def test_a_run_path_without_room_is_told(usr, monkeypatch):
         items["lib/python3.11/lib-dynload/_ssl.so"].read()
 
 
-def test_a_library_found_by_the_hosts_search_alone_is_told(shared):
-    elf = read_elf(build_elf(b"\0libpython3.11.so.1.0\0", [("NEEDED", 1)]))
+def test_a_program_without_a_run_path_gets_one(shared, usr):
+    program = build_elf(b"\0libpython3.11.so.1.0\0", [("NEEDED", 1)], spare=1)
+    elf = read_elf(program)
     assert elf is not None
-    layout = lay_out(shared)
-    assert needs_library(layout) is None
-    fields = {name: getattr(shared, name) for name in Facts.__dataclass_fields__}
-    assert needs_library(lay_out(Facts(**(fields | {"elf": elf})))) == "libpython3.11.so.1.0"
+    fields = {name: getattr(shared, name) for name in Facts.__dataclass_fields__} | {"elf": elf}
+    facts = Facts(**fields)
+    write(usr / "bin/python3.11", program + bytes(64), 0o755)
+    captured = read_elf(Collector(lay_out(facts)).collect()["bin/python3.11"].read())
+    assert captured is not None
+    assert captured.run_path == ("$ORIGIN/../lib",)
+    # Where the linker left no room, it is told.
+    write(usr / "bin/python3.11", program, 0o755)
+    items = Collector(lay_out(facts)).collect()
+    with pytest.raises(HostError, match=r"cannot capture .*python3\.11: there is no padding"):
+        items["bin/python3.11"].read()
 
 
 def test_a_build_tree_is_not_captured(usr):

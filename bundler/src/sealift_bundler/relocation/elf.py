@@ -15,7 +15,7 @@ from elftools.elf.elffile import ELFFile
 
 MAGIC = b"\x7fELF"
 # What pyelftools lets through when a file is malformed.
-_MALFORMED = (
+MALFORMED = (
     ELFError,
     struct.error,
     ArithmeticError,
@@ -64,7 +64,7 @@ def read_elf(data: bytes) -> ElfFacts | None:
         return None
     try:
         return _facts(ELFFile(io.BytesIO(data)))
-    except _MALFORMED:
+    except MALFORMED:
         return None
 
 
@@ -82,7 +82,7 @@ def rewrite_run_paths(data: bytes, change: Callable[[str], str]) -> bytes:
         return data
     try:
         return _rewrite(data, change)
-    except _MALFORMED as error:
+    except MALFORMED as error:
         raise Unpatchable(f"it is malformed ({error})") from error
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from sealift_bundler.relocation.elf import Unpatchable, rewrite_run_paths
+from sealift_bundler.relocation.elf_extend import add_run_path
 from sealift_bundler.sources.capture_layout import PREFIX, Layout
 from sealift_bundler.sources.capture_libraries import collect_libraries
 from sealift_bundler.sources.capture_rewrite import Rewriter
@@ -108,7 +109,8 @@ class Collector:
         except Unpatchable as error:
             raise HostError(
                 f"cannot capture {printable(str(source))}: {printable(str(error))}",
-                hint="capture an interpreter whose run path is longer or relative",
+                hint="its library could not be found from another place; use a managed"
+                " interpreter, such as cpython@3.13",
             ) from None
 
     def _rewrite(self, place: str, data: bytes) -> bytes:
@@ -119,6 +121,8 @@ class Collector:
         if text is not None:
             return text(data.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
         data = rewrite_run_paths(data, lambda entry: self._run_path(place, entry))
+        if place == self._layout.program and needs_run_path(self._layout):
+            data = add_run_path(data, f"$ORIGIN/../{self._layout.library}")
         return self._rewriter.shebang(data)
 
     def _run_path(self, place: str, entry: str) -> str:
@@ -258,10 +262,7 @@ def _has_assignments(place: str) -> bool:
     return in_config or path.suffix == ".pc" or path.name.endswith("-config")
 
 
-def needs_library(layout: Layout) -> str | None:
-    """Return the libpython that the interpreter needs but finds by the host's search alone."""
+def needs_run_path(layout: Layout) -> bool:
+    """Say whether the interpreter finds its libpython by the loader's own search alone."""
     elf = layout.facts.elf
-    library = layout.facts.setting("INSTSONAME")
-    if library not in elf.needed or elf.run_path:
-        return None
-    return library
+    return layout.facts.setting("INSTSONAME") in elf.needed and not elf.run_path

@@ -10,10 +10,17 @@ from sealift_bundler.sources.capture_layout import Layout
 from sealift_installer.errors import HostError, host_errors, printable
 
 _SECONDS = 60
-_QUESTIONS = (
-    "import json, os, sys, sysconfig, encodings, struct;"
-    "print(json.dumps([sys.prefix, sys.exec_prefix, os.__file__, *sys.path]))"
-)
+# A libpython of this machine would do here, and be missed on the target; so it is told apart.
+_QUESTIONS = """
+import encodings, json, os, struct, sys, sysconfig
+try:
+    with open("/proc/self/maps") as maps:
+        mapped = {line.rstrip("\\n").partition("/")[2] for line in maps if "libpython" in line}
+except OSError:
+    mapped = set()
+libraries = ["/" + path for path in sorted(mapped)]
+print(json.dumps([sys.prefix, sys.exec_prefix, os.__file__, *sys.path, *libraries]))
+"""
 
 
 def check_captured(archive: Path, layout: Layout) -> None:

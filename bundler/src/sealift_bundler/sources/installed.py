@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import IO
 
 from sealift_bundler.cache import Cache
-from sealift_bundler.sources.capture import Collector, Item, needs_library
+from sealift_bundler.sources.capture import Collector, Item
 from sealift_bundler.sources.capture_ask import ask
 from sealift_bundler.sources.capture_check import check_captured
 from sealift_bundler.sources.capture_layout import PREFIX, Layout, lay_out
 from sealift_bundler.sources.found import Found
-from sealift_installer.errors import HostError, host_errors
+from sealift_installer.errors import host_errors
 from sealift_schemas.spec import InstalledWanted
 
 _TOP = "python"
@@ -34,12 +34,6 @@ def find_installed(wanted: InstalledWanted, cache: Cache) -> Found:
             captured copy does not run from another place.
     """
     layout = lay_out(ask(wanted.path))
-    library = needs_library(layout)
-    if library is not None:
-        raise HostError(
-            f"cannot capture {layout.facts.program}: it finds {library} by the host's search alone",
-            hint="capture an interpreter that is linked statically or has a run path",
-        )
     items = Collector(layout).collect()
     filename = f"{layout.facts.key}-captured.tar.gz".replace("+", "-")
     with cache.temporary() as path:
