@@ -171,6 +171,15 @@ class StateStore:
         self.log.append(line)
         return after
 
+    def complete(self) -> None:
+        """Append to the record what a crash kept out of it, if anything.
+
+        Raises:
+            HostError: it cannot be written.
+            Untrusted: there is no root, or state and receipts contradict each other.
+        """
+        self._complete(self.load())
+
     def _read_state(self) -> bytes:
         with host_errors("cannot read the state"):
             try:
