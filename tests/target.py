@@ -20,6 +20,8 @@ from sealift_schemas.index import Place
 from sealift_schemas.receipt import Receipt
 from simulator import BundleSimulator, Member, SimArchive
 
+# Without a compressor that writes the time, the same members are the same archive.
+FORMAT = "tar"
 # What the smoke test asks for, answered without an interpreter.
 FAKE_PYTHON = """#!/bin/sh
 here=$(cd "$(dirname "$0")/.." && pwd -P)
@@ -39,6 +41,7 @@ def tool(name: str = "tool-1.0", content: bytes = b"one\n", **fields: Any) -> Si
         Member("lib/twin", type="hardlink", target="bin/tool"),
         Member("lib/where", b"prefix=/install\n", template=(b"prefix=\n", (Place(7, "raw"),))),
     )
+    fields.setdefault("format", FORMAT)
     return SimArchive(name, members, prefix="/install", links={"tool": "bin/tool"}, **fields)
 
 
@@ -60,6 +63,7 @@ def python(version: str = "3.13.3", **fields: Any) -> SimArchive:
         kind="interpreter",
         version=version,
         platform=str(current_platform()),
+        format=FORMAT,
         prefix="/install",
         interpreter=f"bin/python{minor}",
         links={f"python{minor}": f"bin/python{minor}"},

@@ -90,6 +90,7 @@ def note_refusal(store: StateStore, state: TrustState, error: BundleError) -> No
 def _is_recorded(store: StateStore, publication: Publication) -> bool:
     """Tell whether one of the receipts since the journal was written is this publication's."""
     identity = _identity(publication)
+    store.complete()
     return any(
         receipt.number > publication.receipts
         and receipt.archive == identity

@@ -79,6 +79,7 @@ def install(
     if not store.exists():
         store.load()  # says how to get a root, before so much as a lock file is made
     with prefix.lock(progress.note, seconds=options.lock_seconds):
+        store.complete()
         for name in recover(prefix, lambda publication: account(prefix, store, publication)):
             progress.note(f"finished what an earlier run began: {name}")
         seconds: dict[str, float] = {}

@@ -5,7 +5,6 @@ Links are absolute, as uv's are: an interpreter that is started through a relati
 """
 
 import re
-import secrets
 from pathlib import Path
 
 from sealift_installer.errors import HostError, host_errors, printable
@@ -91,13 +90,10 @@ def _replace(prefix: Prefix, path: Path, target: Path) -> None:
             return
         _check_ours(prefix, path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        # What a kill leaves there, the next run removes.
+        temporary = prefix.new_staging("tool", path.name)
         temporary.symlink_to(target)
-        try:
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        temporary.replace(path)
 
 
 def _check_ours(prefix: Prefix, path: Path) -> None:
