@@ -99,6 +99,7 @@ class Target:
 
     def trust(self) -> None:
         """Import the first root."""
+        self.path.mkdir(exist_ok=True)
         file = self.path / "1.root.dsse.json"
         file.write_bytes(self.site.roots[1])
         import_root(file, self.root_sha256, self.prefix, utc_now(), Silence())
