@@ -184,18 +184,23 @@ class Collector:
 
     def _pip(self) -> None:
         """Take pip, and nothing else of what was installed, to where this Python looks for it."""
-        for source in (self._facts.pip, self._facts.pip_metadata):
-            if source is None or not source.is_relative_to(self._facts.prefix):
+        facts = self._facts
+        if facts.pip is None or not facts.pip.is_relative_to(facts.prefix):
+            return
+        for source in (facts.pip, facts.pip_metadata):
+            if source is None or not source.is_relative_to(facts.prefix):
                 continue
-            place = source.relative_to(self._facts.prefix).as_posix()
+            place = source.relative_to(facts.prefix).as_posix()
+            if source.is_file():
+                self._add(place, source)
+                continue
             for path in _walk(source, lambda name, _: name == "__pycache__"):
                 self._add(f"{place}/{path.relative_to(source).as_posix()}", path)
-        if self._facts.pip is not None:
-            folders = (self._facts.scripts, self._facts.prefix / "bin")
-            for pattern in _PIP_SCRIPTS:
-                name = pattern.format(self._facts.key.minor)
-                if any(self._calls_this(folder / name) for folder in folders):
-                    self._script(folders, name, name)
+        folders = (facts.scripts, facts.prefix / "bin")
+        for pattern in _PIP_SCRIPTS:
+            name = pattern.format(facts.key.minor)
+            if any(self._calls_this(folder / name) for folder in folders):
+                self._script(folders, name, name)
 
     def _calls_this(self, script: Path) -> bool:
         if not script.is_file():
