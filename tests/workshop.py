@@ -23,10 +23,18 @@ SYSCONFIG = (
     b"# system configuration generated and used by the sysconfig module\n"
     b"build_time_vars = {'prefix': '/install', 'CC': 'clang -pthread'}\n"
 )
+DATA = "lib/python3.13/_sysconfigdata__linux_x86_64-linux-gnu.py"
+# What unseal's smoke test asks for, answered without an interpreter.
+FAKE_PYTHON = f"""#!/bin/sh
+here=$(cd "$(dirname "$0")/.." && pwd -P)
+configured=$(sed -n 's/.*"prefix": "\\(.*\\)".*/\\1/p' "$here/{DATA}")
+printf '{{"implementation": "cpython", "version": "3.13.3", "prefix": "%s", "configured": "%s"}}\\n' \\
+    "$here" "$configured"
+"""
 PYTHON_FILES = {
-    "python/bin/python3.13": b"#!/bin/sh\nexit 1\n",
+    "python/bin/python3.13": FAKE_PYTHON.encode(),
     "python/lib/python3.13/os.py": b"# the landmark\n",
-    "python/lib/python3.13/_sysconfigdata__linux_x86_64-linux-gnu.py": SYSCONFIG,
+    f"python/{DATA}": SYSCONFIG,
 }
 
 

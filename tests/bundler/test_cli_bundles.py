@@ -79,7 +79,10 @@ def test_a_bundle_of_strangers_is_not_trusted(finished, bundle, tmp_path, capsys
     folder.mkdir()
     other = Workshop(folder).found()
     assert other.sealift("verify", bundle) == 3
-    assert "error: root version 1 in the bundle is not the one that was trusted" in capsys.readouterr().err
+    assert (
+        "error: root version 1 in the bundle is not the one that was trusted"
+        in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize(
@@ -201,7 +204,7 @@ def test_nothing_is_signed_for_a_time_to_come(tmp_path, capsys):
     workshop.add_tool()
     assert workshop.sealift("build", "--output", tmp_path / "bundle") == 5
     shown = capsys.readouterr().err
-    assert "the bundle's time is more than a day ahead of the clock: 2255-03-14" in shown
+    assert "the time of the bundle is more than a day ahead of the clock: 2255-03-14" in shown
     assert not (tmp_path / "bundle").exists()
 
 

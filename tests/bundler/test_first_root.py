@@ -1,11 +1,12 @@
 import hashlib
+from dataclasses import replace
 
 import pytest
 
 from sealift_bundler.keys import KeyFiles, create_key, keyid
 from sealift_bundler.roots import RootPlan, create_first_root, read_roots
 from sealift_bundler.sign import FileSigner
-from sealift_installer.errors import Damaged, HostError, Untrusted, UsageError
+from sealift_installer.errors import Damaged, HostError, RefusedByPolicy, Untrusted, UsageError
 from sealift_installer.trust.roots import read_first_root
 
 TIME = "2026-01-31T09:00:00Z"
@@ -63,6 +64,13 @@ def test_a_threshold_that_cannot_be_reached(tmp_path, signers, threshold):
 def test_a_key_named_twice_counts_once(tmp_path, signers):
     with pytest.raises(UsageError, match=r"a threshold of 2 .* which has 1 keys"):
         create_first_root(tmp_path / "root", plan(signers[:1] * 2, 2), signers[:1])
+
+
+def test_a_root_of_a_time_to_come_is_not_signed(tmp_path, signers):
+    late = replace(plan(signers), created="2255-01-01T00:00:00Z")
+    with pytest.raises(RefusedByPolicy, match="the time of the root is more than a day ahead"):
+        create_first_root(tmp_path / "root", late, signers)
+    assert not (tmp_path / "root").exists()
 
 
 def test_a_published_version_never_changes(tmp_path, signers):

@@ -39,13 +39,17 @@ class Built:
 
 @dataclass(frozen=True, slots=True)
 class BuildOptions:
-    """How to build: where to, signed by whom (none: unsigned), and who is told about the steps."""
+    """How to build: where to, and signed by whom (none: unsigned).
+
+    `report` is told what changed in the lock, `step` what is being done.
+    """
 
     means: Means
     now: str
     output: Path | None = None
     signers: Sequence[Signer] = field(default_factory=tuple)
     report: Callable[[str], None] = lambda _: None
+    step: Callable[[str], None] = lambda _: None
 
 
 def current_lock(site: Site, means: Means, now: str) -> Locked:
@@ -85,7 +89,7 @@ def build_bundle(site: Site, options: BuildOptions) -> Built:
         _check_space(place, lock)
         draft = Draft(place, lock)
         for archive, path in zip(lock.archives, paths, strict=True):
-            options.report(f"inspect: {archive.name}")
+            options.step(f"inspect: {archive.name}")
             draft.add_archive(archive, path, inspect_archive(archive, path))
         _add_papers(draft, lock, wheels)
         manifest = draft.finish(_epoch(lock, roots))
@@ -93,9 +97,9 @@ def build_bundle(site: Site, options: BuildOptions) -> Built:
             draft.add_control(root_name(root.version), root.data)
         if not options.signers:
             return Built(output, manifest, locked)
-        options.report("sign")
+        options.step("sign")
         signers = sign_bundle(place, options.signers)
-        options.report("seal")
+        options.step("seal")
         first = roots[0]
         verified = seal_bundle(place, read_trusted_root(first.data, first.sha256))
         return Built(output, manifest, locked, verified, signers)

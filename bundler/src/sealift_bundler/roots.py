@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sealift_bundler.keys import keyid
-from sealift_bundler.sign import Signer, sign_envelope
+from sealift_bundler.sign import Signer, check_clock, sign_envelope
 from sealift_installer.errors import UsageError, documents_damaged, host_errors
 from sealift_installer.limits import LIMITS
 from sealift_installer.trust.roots import read_first_root
@@ -54,6 +54,7 @@ def create_first_root(directory: Path, plan: RootPlan, signers: Sequence[Signer]
     Raises:
         UsageError: there is a root, or a threshold is larger than the number of keys.
         Untrusted: the signers do not reach the root's own threshold; nothing is written then.
+        RefusedByPolicy: its time is more than a day ahead of the clock.
         HostError: it cannot be written.
     """
     if any(_files(directory)):
@@ -61,6 +62,7 @@ def create_first_root(directory: Path, plan: RootPlan, signers: Sequence[Signer]
             f"there is a root already: {directory}",
             hint="a published version never changes; targets trust its SHA-256",
         )
+    check_clock(plan.created, "the root")
     root = _first_root(plan)
     data = sign_envelope(root.encode(), PAYLOAD_TYPE, signers).encode()
     file = RootFile(1, data, root)

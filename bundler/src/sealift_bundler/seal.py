@@ -12,6 +12,7 @@ from sealift_installer.limits import LIMITS
 from sealift_installer.trust.roots import TrustedRoot, read_first_root
 from sealift_installer.trust.state import TrustState
 from sealift_installer.verify import VerifyReport, verify_files
+from sealift_schemas.envelope import Envelope
 from sealift_schemas.index import Entry
 
 
@@ -48,6 +49,8 @@ def seal_bundle(path: Path, root: TrustedRoot) -> Verified:
     check_documents("envelope", [(ENVELOPE, bundle.read(ENVELOPE, LIMITS.envelope))])
     roots = [root_name(version) for version in bundle.root_versions()]
     check_documents("envelope", [(name, bundle.read(name, LIMITS.root)) for name in roots])
+    payloads = [(name, _payload(bundle, name)) for name in roots]
+    check_documents("root", payloads)
     for archive in verified.authenticated.manifest.archives:
         lines = _shapes(verified.authenticated.entries(archive))
         check_documents("index", [(archive.index, entry.encode()) for entry in lines])
@@ -63,6 +66,12 @@ def read_trusted_root(data: bytes, sha256: str) -> TrustedRoot:
     """
     with documents_damaged("the root"):
         return read_first_root(data, sha256)
+
+
+def _payload(bundle: Bundle, name: str) -> bytes:
+    data = bundle.read(name, LIMITS.root)
+    with documents_damaged(name):
+        return Envelope.read(data, what=name, limit=LIMITS.root).payload
 
 
 def _shapes(entries: tuple[Entry, ...]) -> list[Entry]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import tomlkit
+from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import AoT, Table
 
 from sealift_bundler.schema import Issue, find_issues
@@ -52,7 +53,7 @@ def append_table(path: Path, name: str, values: Mapping[str, Any]) -> None:
         UsageError: the result would break the schema; the file is then unchanged.
         HostError: it cannot be read or written.
     """
-    document = tomlkit.parse(_read(path))
+    document = _document(path)
     table = tomlkit.table()
     for key, value in values.items():
         table.add(key, _item(value))
@@ -75,7 +76,7 @@ def add_keys(path: Path, keys: Sequence[str]) -> None:
         UsageError: the result would break the schema; the file is then unchanged.
         HostError: it cannot be read or written.
     """
-    document = tomlkit.parse(_read(path))
+    document = _document(path)
     signing = document.get("signing")
     if signing is None:
         signing = tomlkit.table()
@@ -117,6 +118,13 @@ def find_line(text: str, path: Sequence[str | int]) -> int | None:
 def _key_line(lines: list[str], key: str, start: int, end: int) -> int | None:
     pattern = re.compile(rf"\s*[\"']?{re.escape(key)}[\"']?\s*=")
     return next((i + 1 for i in range(start, end) if pattern.match(lines[i])), None)
+
+
+def _document(path: Path) -> tomlkit.TOMLDocument:
+    try:
+        return tomlkit.parse(_read(path))
+    except TOMLKitError as error:
+        raise UsageError(f"{path} is not TOML: {printable(str(error))}") from None
 
 
 def _add_blank_line(document: tomlkit.TOMLDocument) -> None:

@@ -18,6 +18,7 @@ from sealift_bundler.cli.common import (
     reporter,
     say,
     say_json,
+    stepper,
     tell,
 )
 from sealift_bundler.sizes import show_size
@@ -66,7 +67,12 @@ def build(  # noqa: PLR0913 - the options of the command
     signers = [] if unsigned else [FileSigner.load(path, ask) for path in here.signing_keys]
     report = reporter(quiet=quiet)
     options = BuildOptions(
-        means(offline=offline, quiet=quiet), present_time(), output, tuple(signers), report
+        means(offline=offline, quiet=quiet),
+        present_time(),
+        output,
+        tuple(signers),
+        report,
+        stepper(quiet=quiet),
     )
     built = build_bundle(here, options)
     size = sum(file.size for file in built.manifest.files)

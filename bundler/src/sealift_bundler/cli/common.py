@@ -55,8 +55,13 @@ def means(*, offline: bool, quiet: bool, upgrade: bool = False) -> "Means":
 
 
 def reporter(*, quiet: bool) -> Callable[[str], None]:
-    """Return what tells about steps: on stderr, so that results stand alone on stdout."""
+    """Return what tells what was done: on stderr, so that results stand alone on stdout."""
     return (lambda _: None) if quiet else tell
+
+
+def stepper(*, quiet: bool) -> Callable[[str], None]:
+    """Return what tells what is being done, to a person who watches a terminal."""
+    return tell if sys.stderr.isatty() and not quiet else (lambda _: None)
 
 
 def tell(text: str) -> None:

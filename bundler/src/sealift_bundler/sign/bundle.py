@@ -1,18 +1,15 @@
 """Signing a bundle that was written: the manifest's envelope, and SHA256SUMS beside it."""
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from sealift_bundler.keys import keyid
 from sealift_bundler.schema import check_documents
-from sealift_bundler.sign.signer import Signer, sign_envelope
-from sealift_bundler.site import format_time
+from sealift_bundler.sign.signer import Signer, check_clock, sign_envelope
 from sealift_bundler.write import checksums
 from sealift_installer.bundle import CHECKSUMS, ENVELOPE, MANIFEST, Bundle, signature_name
 from sealift_installer.errors import (
     Damaged,
-    RefusedByPolicy,
     documents_damaged,
     host_errors,
     mismatch,
@@ -20,8 +17,6 @@ from sealift_installer.errors import (
 from sealift_installer.limits import LIMITS
 from sealift_schemas.envelope import Envelope, Signature
 from sealift_schemas.manifest import PAYLOAD_TYPE, Manifest
-
-DAY = 24 * 60 * 60
 
 
 def sign_bundle(path: Path, signers: Sequence[Signer]) -> tuple[str, ...]:
@@ -32,8 +27,7 @@ def sign_bundle(path: Path, signers: Sequence[Signer]) -> tuple[str, ...]:
 
     Raises:
         Damaged: the manifest, SHA256SUMS or the envelope that is there is not what it must be.
-        RefusedByPolicy: the bundle bears a time more than a day ahead of the clock: targets would
-            then take all honest times after it for too old.
+        RefusedByPolicy: the bundle bears a time more than a day ahead of the clock.
         HostError: the bundle cannot be read or written.
     """
     bundle = Bundle(path)
@@ -41,12 +35,7 @@ def sign_bundle(path: Path, signers: Sequence[Signer]) -> tuple[str, ...]:
     check_documents("manifest", [(MANIFEST, data)])
     with documents_damaged(MANIFEST):
         manifest = Manifest.read(data, limit=LIMITS.envelope)
-    latest = format_time(int(time.time()) + DAY)
-    if manifest.created > latest:
-        raise RefusedByPolicy(
-            f"the bundle's time is more than a day ahead of the clock: {manifest.created}",
-            hint="check the clock of this machine, and SOURCE_DATE_EPOCH",
-        )
+    check_clock(manifest.created, "the bundle")
     sums = checksums(manifest, data)
     if bundle.read(CHECKSUMS, LIMITS.checksums) != sums:
         raise Damaged(f"{CHECKSUMS} does not say what {MANIFEST} says: {path}")

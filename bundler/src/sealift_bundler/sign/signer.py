@@ -1,11 +1,16 @@
 """A signer, and envelopes signed by several of them."""
 
+import time
 from collections.abc import Iterable
 from typing import Protocol
 
 from sealift_bundler.keys import keyid
+from sealift_bundler.site import format_time
+from sealift_installer.errors import RefusedByPolicy
 from sealift_schemas.envelope import Envelope, Signature, pre_authentication_encoding
 from sealift_schemas.root import PublicKey
+
+_DAY = 24 * 60 * 60
 
 
 class Signer(Protocol):
@@ -19,6 +24,22 @@ class Signer(Protocol):
     def sign(self, data: bytes) -> bytes:
         """Return the signature over `data`: DER for ECDSA, 64 bytes for Ed25519."""
         ...
+
+
+def check_clock(created: str, what: str) -> None:
+    """Refuse to sign a time more than a day ahead of this machine's clock.
+
+    Targets take the newest signed time for the least that the present can be; with one from the
+    far future they would take all honest times after it for too old.
+
+    Raises:
+        RefusedByPolicy: it is.
+    """
+    if created > format_time(int(time.time()) + _DAY):
+        raise RefusedByPolicy(
+            f"the time of {what} is more than a day ahead of the clock: {created}",
+            hint="check the clock of this machine, and SOURCE_DATE_EPOCH",
+        )
 
 
 def sign_envelope(
