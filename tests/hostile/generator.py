@@ -181,6 +181,8 @@ def _good_tars() -> list[Case]:
         + old
     )
     gnu = member(b"L", b"n" * 120 + b"\0", b"L", magic=GNU) + member(b"n", b"2", magic=GNU)
+    # Where ustar has a prefix, GNU has times.
+    gnu += member(b"g", b"3", magic=GNU, prefix=b"14000000000\0")
     posix = (
         pax((b"comment", b"c"), kind=b"g")
         + pax((b"path", "é".encode()), (b"size", b"3"), (b"mtime", b"1.5"))
@@ -194,6 +196,7 @@ def _good_tars() -> list[Case]:
         "d": "-> a/b",
         "old": None,
         "n" * 120: b"2",
+        "g": b"3",
         "é": b"123",
     }
     everything = plain + gnu + posix + END
@@ -376,6 +379,11 @@ def zip_cases() -> list[Case]:
             Zip().add(b"hidden").add(b"a").build(count=1),
             "another length than its end says",
         ),
+        ("hidden-first", _hidden(), "something before its first member"),
+        ("two-names", _extra(b"\x75\x70\x06\x00\x01....b"), "has two names"),
+        ("extra-twice", _extra(b"\x99\x99\x00\x00" * 2), "malformed extra field"),
+        ("extra-too-long", _extra(b"\x99\x99\xff\x00"), "malformed extra field"),
+        ("extra-rest", _extra(b"\x99"), "malformed extra field"),
         ("behind", good.build() + b"\n", "something behind its end"),
         ("truncated", good.build()[:-1], "truncated"),
         ("cut-off", good.build()[:20], "truncated"),
@@ -406,6 +414,16 @@ def zip_cases() -> list[Case]:
             tree={"d": None, "d/l": "-> ../a", "a": b"x"},
         ),
     ]
+
+
+def _hidden() -> bytes:
+    archive = Zip().add(b"hidden")
+    archive.records, archive.count = b"", 0
+    return archive.add(b"a").build()
+
+
+def _extra(extra: bytes) -> bytes:
+    return Zip().add(b"a", central={"extra": extra}).build()
 
 
 def _both(**fields: int) -> bytes:

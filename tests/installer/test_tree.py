@@ -180,6 +180,14 @@ def test_limits_are_those_given(root: Path):
         tree.add_file("é/b", [b""], executable=False)
 
 
+def test_a_write_may_take_several_calls(root: Path, monkeypatch: pytest.MonkeyPatch):
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda file, data: write(file, data[:3]))
+    with TreeWriter(root) as tree:
+        tree.add_file("a", [b"0123456789", b"abc"], executable=False)
+    assert (root / "a").read_bytes() == b"0123456789abc"
+
+
 def test_errors_of_the_data_pass(root: Path):
     def data() -> Iterator[bytes]:
         yield b"x"

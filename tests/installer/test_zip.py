@@ -177,3 +177,15 @@ def test_large_members_stream():
     sizes = [len(piece) for member in members(data) for piece in member.data]
     assert sum(sizes) == 20_000_000
     assert max(sizes) <= 1 << 20
+
+
+def test_a_bomb_is_stopped_where_the_list_says():
+    data = bytearray(one("a", bytes(20_000_000), method=zipfile.ZIP_DEFLATED))
+    size = struct.pack("<L", 20_000_000)
+    assert data.count(size) == 2
+    lying = bytes(data).replace(size, struct.pack("<L", 1000))
+    written: list[int] = []
+    member = next(members(lying))
+    with pytest.raises(Damaged, match=r"member 'a' is damaged\n  Expected: 1000 bytes"):
+        written.extend(len(piece) for piece in member.data)
+    assert sum(written) <= 1000

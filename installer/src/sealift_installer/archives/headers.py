@@ -78,7 +78,7 @@ def read_records(data: bytes) -> dict[str, bytes]:
             raise Damaged("an extended header has a record without a length")
         end = position + int(match[0])
         keyword, equals, value = data[match.end() : end - 1].partition(b"=")
-        if end > len(data) or data[end - 1 : end] != b"\n" or not equals or not keyword:
+        if data[end - 1 : end] != b"\n" or not equals or not keyword:
             raise Damaged("an extended header has a malformed record")
         key = keyword.decode("utf-8", "surrogateescape")
         if key.startswith(_SPARSE):
