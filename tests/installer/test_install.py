@@ -290,6 +290,28 @@ def test_hostile_paths_are_refused_though_they_are_signed(target):
     assert not (target.prefix.path / "escaped").exists()
 
 
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"links": {"x": "../../../../etc/passwd"}}, "it leaves the tree"),
+        ({"kind": "interpreter"}, r"by no install key: tool-1\.0"),
+    ],
+)
+def test_a_manifest_that_offers_nonsense_is_damaged(target, fields, message):
+    target.carry(SimArchive(**{**vars(tool()), **fields}))
+    with pytest.raises(Damaged, match=message):
+        target.install()
+    assert not target.tree().exists()
+
+
+def test_a_program_that_is_offered_and_missing_is_said(target):
+    target.carry(SimArchive(**{**vars(tool()), "links": {"x": "bin/missing"}}))
+    (outcome,) = target.install(link=True).outcomes
+    assert outcome.error is not None
+    assert "offers a program that tool-1.0 does not have: bin/missing" in outcome.error.message
+    assert not os.path.lexists(target.prefix.bin / "x")
+
+
 def test_links_in_bin_and_their_neighbours(target):
     target.carry(python("3.13.3"), python("3.13.10"), tool())
     report = target.install(link=True)

@@ -19,7 +19,7 @@ from sealift_installer.extract import Job, extract
 from sealift_installer.host import current_platform, fits
 from sealift_installer.links import check_links, make_links
 from sealift_installer.prefix import LOCK_SECONDS, Prefix, remove_tree
-from sealift_installer.preflight import check_host, check_paths
+from sealift_installer.preflight import check_host, check_names, check_offered, check_paths
 from sealift_installer.publish import Publication, is_pending, publish, recover, standing
 from sealift_installer.records import Record, Records
 from sealift_installer.relocation import check_prefix
@@ -163,6 +163,7 @@ def _preflight(run: _Run, archives: tuple[Archive, ...]) -> frozenset[str]:
     """Check everything that can be checked before a byte is written; return what is there."""
     present = set()
     for archive in archives:
+        check_names(archive)
         record = _record(run, archive)
         there = standing(run.prefix, archive.kind, archive.name)
         if there is not None and there.same_tree(record):
@@ -226,6 +227,7 @@ def _stage(run: _Run, archive: Archive, record: Record, staging: Path) -> int:
     with TreeWriter(staging) as tree:
         counts = extract(run.authenticated, Job(archive, entries, record.path), tree)
         tree.finish()
+    check_offered(archive, staging)
     return counts.relocated
 
 

@@ -39,12 +39,12 @@ def make_links(prefix: Prefix, record: Record, *, link: bool) -> tuple[Path, ...
     minor = _minor(prefix, record)
     if minor is not None:
         highest = _highest(prefix, record)
-        _replace(prefix, minor, highest)
+        _replace(prefix, record, minor, highest)
     if not link:
         return ()
     targets = _bin_targets(prefix, record)
     for path, target in targets.items():
-        _replace(prefix, path, target)
+        _replace(prefix, record, path, target)
     return tuple(targets)
 
 
@@ -84,14 +84,14 @@ def _order(key: InstallKey) -> tuple[int, int, int]:
     return int(match[1]), _PRERELEASE[match[2]], int(match[3] or 0)
 
 
-def _replace(prefix: Prefix, path: Path, target: Path) -> None:
+def _replace(prefix: Prefix, record: Record, path: Path, target: Path) -> None:
     with host_errors("cannot make a link"):
         if path.is_symlink() and path.readlink() == target:
             return
         _check_ours(prefix, path)
         path.parent.mkdir(parents=True, exist_ok=True)
         # What a kill leaves there, the next run removes.
-        temporary = prefix.new_staging("tool", path.name)
+        temporary = prefix.new_staging(record.kind, path.name)
         temporary.symlink_to(target)
         temporary.replace(path)
 

@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sealift_installer import host
-from sealift_installer.errors import HostError, host_errors, printable
+from sealift_installer.archives.members import check_path
+from sealift_installer.errors import Damaged, HostError, host_errors, printable
+from sealift_installer.limits import LIMITS, Limits
 from sealift_schemas.index import Entry
+from sealift_schemas.keys import KEY
 from sealift_schemas.manifest import Archive
 
 # What a directory entry, an inode and half an unfilled block take, at the least, of each member.
@@ -32,6 +35,32 @@ def check_host(archives: Sequence[Archive], directory: Path) -> None:
         )
 
 
+def check_names(archive: Archive, limits: Limits = LIMITS) -> None:
+    """Check what an archive is called, and that what it offers is inside of its tree.
+
+    Raises:
+        Damaged: an interpreter's name is no install key, or a path leaves the tree.
+    """
+    if archive.kind == "interpreter" and not KEY.fullmatch(archive.name):
+        raise Damaged(f"the manifest calls an interpreter by no install key: {archive.name}")
+    for path in _offered(archive):
+        check_path(path, limits)
+
+
+def check_offered(archive: Archive, tree: Path) -> None:
+    """Check that the programs that an archive offers are in its staged tree.
+
+    Raises:
+        Damaged: one is not; a link to it would dangle.
+    """
+    for path in _offered(archive):
+        if not (tree / path).is_file():
+            raise Damaged(
+                f"the manifest offers a program that {archive.name} does not have: "
+                f"{printable(path)}"
+            )
+
+
 def check_paths(entries: Sequence[Entry], destination: Path) -> None:
     """Check that every path of an archive can be written, and used, below `destination`.
 
@@ -51,6 +80,11 @@ def check_paths(entries: Sequence[Entry], destination: Path) -> None:
                 f"  Below: {printable(str(destination))}",
                 hint="choose a shorter directory with --prefix",
             )
+
+
+def _offered(archive: Archive) -> tuple[str, ...]:
+    interpreter = () if archive.interpreter is None else (archive.interpreter,)
+    return (*interpreter, *archive.links.values())
 
 
 def _unmet(archive: Archive) -> list[str]:
