@@ -93,6 +93,23 @@ def test_a_newer_version_comes_with_upgrade_alone(workshop, capsys):
     )
 
 
+def test_a_catalogue_that_was_published_anew_is_no_change(workshop):
+    workshop.add_python()
+    assert workshop.sealift("lock") == 0
+    before = workshop.lock.read_bytes()
+    workshop.publish(note="another catalogue, the same archive")
+    assert workshop.sealift("lock", "--upgrade") == 0
+    assert workshop.lock.read_bytes() == before
+
+
+def test_a_spec_that_wants_nothing(workshop, capsys):
+    capsys.readouterr()
+    assert workshop.sealift("lock") == 0
+    assert capsys.readouterr().out == "nothing is wanted yet\n"
+    assert locked(workshop).archives == ()
+    assert workshop.sealift("verify", workshop.build()) == 0
+
+
 def test_what_is_locked_needs_no_network(workshop, tmp_path):
     with LoopbackServer(workshop.served) as server:
         workshop.publish(url=f"{server.url}/{workshop.python.name}")

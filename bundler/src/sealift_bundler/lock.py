@@ -88,10 +88,19 @@ def fits(lock: Lock, spec: Spec) -> bool:
 
 
 def settle(new: Lock, old: Lock | None, spec: Spec, now: str) -> Locked:
-    """Return `old` if `new` says the same, else `new` with the next sequence and the time `now`."""
+    """Return `old` if `new` says the same, else `new` with the next sequence and the time `now`.
+
+    A catalogue that was published anew is no change by itself: no bundle carries it.
+    """
     changes = describe_changes(old, new)
     if old is not None and old.stream == new.stream:
-        same = replace(new, sequence=old.sequence, created=old.created, expires=old.expires)
+        same = replace(
+            new,
+            sequence=old.sequence,
+            created=old.created,
+            expires=old.expires,
+            catalogs=old.catalogs,
+        )
         if same == old and not changes:
             return Locked(old, ())
         new = replace(new, sequence=old.sequence + 1)
@@ -99,7 +108,7 @@ def settle(new: Lock, old: Lock | None, spec: Spec, now: str) -> Locked:
     if spec.expires_days is not None:
         seconds = calendar.timegm(time.strptime(now, "%Y-%m-%dT%H:%M:%SZ"))
         expires = format_time(seconds + spec.expires_days * DAY)
-    return Locked(replace(new, created=now, expires=expires), changes or ("the lock was renewed",))
+    return Locked(replace(new, created=now, expires=expires), changes or ("nothing is wanted yet",))
 
 
 def describe_changes(old: Lock | None, new: Lock) -> tuple[str, ...]:
@@ -115,10 +124,8 @@ def describe_changes(old: Lock | None, new: Lock) -> tuple[str, ...]:
         for name in sorted(before.keys() & after.keys())
         if before[name] != after[name] and before[name].sha256 == after[name].sha256
     ]
-    lines += _differences(
-        {} if old is None else {wheel.filename: wheel.sha256 for wheel in old.wheels},
-        {wheel.filename: wheel.sha256 for wheel in new.wheels},
-    )
+    if new.wheels != (() if old is None else old.wheels):
+        lines.append(f"~ the wheels of unseal: {len(new.wheels)} files")
     if old is not None and old.expires is not None and old.expires <= clock_time():
         lines.append(f"~ expiry: {old.expires} has passed")
     if old is not None and not lines and old.spec != new.spec:
