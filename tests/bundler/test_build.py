@@ -179,6 +179,24 @@ def test_a_destination_below_a_file(workshop, capsys):
     assert "cannot write the bundle: " in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", [".", "../empty"])
+def test_an_output_may_be_where_one_is(tmp_path, monkeypatch, name):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    monkeypatch.chdir(empty)
+    with staged(Path(name)) as place:
+        (place / "file").touch()
+    assert [path.name for path in empty.iterdir()] == ["file"]
+    assert list(tmp_path.iterdir()) == [empty]
+
+
+def test_an_output_above_where_one_is(tmp_path, monkeypatch):
+    (tmp_path / "below").mkdir()
+    monkeypatch.chdir(tmp_path / "below")
+    with pytest.raises(UsageError, match="the directory is not empty"):
+        staged(Path("..")).__enter__()
+
+
 def test_what_fails_leaves_no_directory(tmp_path):
     def half_way() -> None:
         with staged(tmp_path / "bundle") as place:

@@ -38,14 +38,14 @@ class ArchiveView:
     def facts(self) -> list[tuple[str, str]]:
         """Return label and text of what people ask about."""
         archive = self.archive
-        libraries = ", ".join(archive.requires.libraries)
+        needs = (_glibc(archive), *archive.requires.libraries)
         facts = [
             ("kind", f"{archive.kind}, version {archive.version}, for {archive.platform}"),
             ("from", archive.source.url),
             ("digest", f"{archive.sha256} ({archive.source.digest_source})"),
             ("packed", f"{show_size(archive.size)} as {archive.format}"),
             ("unpacked", f"{show_size(archive.unpacked)} in {archive.members} members"),
-            ("needs", " ".join(filter(None, (_glibc(archive), libraries)))),
+            ("needs", ", ".join(filter(None, needs))),
             ("links", ", ".join(sorted(archive.links))),
         ]
         if archive.prefix is not None:
@@ -137,7 +137,11 @@ def _claimed(bundle: Bundle) -> tuple[str, ...]:
 
 
 def _view(archive: Archive, entries: tuple[Entry, ...]) -> ArchiveView:
-    templates = {entry.path: entry.template for entry in entries if entry.path and entry.template}
+    templates = {
+        entry.path: entry.template
+        for entry in entries
+        if entry.path and entry.template and entry.member is not None
+    }
     return ArchiveView(
         archive=archive,
         rewritten=tuple(templates),

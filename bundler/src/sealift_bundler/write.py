@@ -209,6 +209,9 @@ def staged(output: Path) -> Iterator[Path]:
         UsageError: `output` is no new or empty directory.
         HostError: it cannot be written.
     """
+    output = output.absolute()
+    if output.name in {"", ".."}:
+        output = output.resolve()
     check_output(output)
     with host_errors("cannot write the bundle"):
         output.parent.mkdir(parents=True, exist_ok=True)
