@@ -100,7 +100,8 @@ def _depth(text: str) -> int:
     return deepest
 
 
-_BRACKETS_OR_STRINGS = re.compile(r'[\[\]{}]|"(?:[^"\\]|\\.)*"', re.DOTALL)
+# Possessive, so that a string of many megabytes is one step and nothing is kept to go back to.
+_BRACKETS_OR_STRINGS = re.compile(r'[\[\]{}]|"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
