@@ -177,6 +177,8 @@ def test_a_destination_below_a_file(workshop, capsys):
     (workshop.folder / "file").touch()
     assert workshop.sealift("build", "--output", workshop.folder / "file" / "bundle") == 6
     assert "cannot write the bundle: " in capsys.readouterr().err
+    # It is found before anything is looked up.
+    assert not workshop.lock.exists()
 
 
 @pytest.mark.parametrize("name", [".", "../empty"])

@@ -2,7 +2,8 @@
 
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sealift_bundler.downloads_json import downloads_json
@@ -16,7 +17,7 @@ from sealift_bundler.seal import Verified, read_trusted_root, seal_bundle
 from sealift_bundler.sign import Signer
 from sealift_bundler.sign.bundle import sign_bundle
 from sealift_bundler.site import BUNDLES_NAME, Site
-from sealift_bundler.write import Draft, check_output, staged
+from sealift_bundler.write import Draft, staged
 from sealift_installer.bundle import root_name
 from sealift_installer.errors import HostError
 from sealift_schemas.lock import Lock
@@ -76,33 +77,44 @@ def build_bundle(site: Site, options: BuildOptions) -> Built:
         NetworkError, Damaged, HostError: something cannot be fetched, read or written.
     """
     roots = read_roots(site.roots)
-    if options.output is not None:
-        check_output(options.output)
-    locked = current_lock(site, options.means, options.now)
-    for change in locked.changes:
-        options.report(f"locked: {change}")
-    lock = locked.lock
-    output = options.output or site.directory / BUNDLES_NAME / f"{lock.stream}-{lock.sequence}"
-    paths = [obtain(site, archive, options.means) for archive in lock.archives]
-    wheels = {wheel.filename: obtain_wheel(wheel, options.means) for wheel in lock.wheels}
-    with staged(output) as place:
-        _check_space(place, lock)
-        draft = Draft(place, lock)
-        for archive, path in zip(lock.archives, paths, strict=True):
-            options.step(f"inspect: {archive.name}")
-            draft.add_archive(archive, path, inspect_archive(archive, path))
-        _add_papers(draft, lock, wheels)
-        manifest = draft.finish(_epoch(lock, roots))
-        for root in roots:
-            draft.add_control(root_name(root.version), root.data)
+    with ExitStack() as stack:
+        # A place that cannot be written should not cost a download.
+        place = None if options.output is None else stack.enter_context(staged(options.output))
+        locked = current_lock(site, options.means, options.now)
+        for change in locked.changes:
+            options.report(f"locked: {change}")
+        lock = locked.lock
+        output = options.output or site.directory / BUNDLES_NAME / f"{lock.stream}-{lock.sequence}"
+        place = place or stack.enter_context(staged(output))
+        manifest = _write(place, site, lock, roots, options)
+        built = Built(output, manifest, locked)
         if not options.signers:
-            return Built(output, manifest, locked)
+            return built
         options.step("sign")
         signers = sign_bundle(place, options.signers)
         options.step("seal")
         first = roots[0]
         verified = seal_bundle(place, read_trusted_root(first.data, first.sha256))
-        return Built(output, manifest, locked, verified, signers)
+        return replace(built, verified=verified, signers=signers)
+
+
+def _write(
+    place: Path, site: Site, lock: Lock, roots: Sequence[RootFile], options: BuildOptions
+) -> Manifest:
+    """Fetch what is not in the cache, and write everything but the signatures to `place`."""
+    _check_space(place, lock)
+    means = options.means
+    paths = [obtain(site, archive, means) for archive in lock.archives]
+    wheels = {wheel.filename: obtain_wheel(wheel, means) for wheel in lock.wheels}
+    draft = Draft(place, lock)
+    for archive, path in zip(lock.archives, paths, strict=True):
+        options.step(f"inspect: {archive.name}")
+        draft.add_archive(archive, path, inspect_archive(archive, path))
+    _add_papers(draft, lock, wheels)
+    manifest = draft.finish(_epoch(lock, roots))
+    for root in roots:
+        draft.add_control(root_name(root.version), root.data)
+    return manifest
 
 
 def _epoch(lock: Lock, roots: Sequence[RootFile]) -> int:

@@ -34,9 +34,10 @@ def search(
     as_json: Json = False,
 ) -> None:
     """Show the managed Pythons that a request matches, the newest first."""
-    from sealift_bundler.catalogs.requests import PythonRequest, matching
+    from sealift_bundler.catalogs.requests import PythonRequest, matching, select
     from sealift_bundler.resolve import load_catalogs
     from sealift_bundler.site import find_site
+    from sealift_installer.host import current_platform
     from sealift_schemas.keys import Platform
 
     start = Path.cwd() if site is None else site
@@ -48,7 +49,8 @@ def search(
     targets: list[Platform | None] = [*platforms] or [None]
     found = [entry for target in targets for entry in matching(entries, wanted, target)]
     if not found:
-        raise UsageError(f"the catalogue has no {printable(str(wanted))} for these platforms")
+        # Nothing fits, so this says what comes closest.
+        select(entries, wanted, platforms[0] if platforms else current_platform())
     if as_json:
         say_json(
             [{"key": str(e.key), "url": e.url, "sha256": e.sha256, "build": e.build} for e in found]
