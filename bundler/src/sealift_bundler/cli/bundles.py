@@ -25,6 +25,7 @@ from sealift_bundler.sizes import show_size
 from sealift_installer.errors import UsageError, host_errors, printable
 
 if TYPE_CHECKING:
+    from sealift_bundler.build import Built
     from sealift_bundler.seal import Verified
     from sealift_bundler.view import BundleView
     from sealift_installer.trust.roots import TrustedRoot
@@ -65,7 +66,6 @@ def build(  # noqa: PLR0913 - the options of the command
     ask = passphrase_source(passphrase_file, passphrase_fd)
     # Before anything is fetched: a missing key should not cost a download.
     signers = [] if unsigned else [FileSigner.load(path, ask) for path in here.signing_keys]
-    report = reporter(quiet=quiet)
     options = BuildOptions(
         means(offline=offline, quiet=quiet),
         present_time(),
@@ -74,27 +74,7 @@ def build(  # noqa: PLR0913 - the options of the command
         report,
         stepper(quiet=quiet),
     )
-    built = build_bundle(here, options)
-    size = sum(file.size for file in built.manifest.files)
-    state = "sealed" if built.verified is not None else "unsigned"
-    if as_json:
-        say_json(
-            {
-                "bundle": str(built.path),
-                "state": state,
-                "stream": built.manifest.stream,
-                "sequence": built.manifest.sequence,
-                "archives": [archive.name for archive in built.manifest.archives],
-                "files": len(built.manifest.files),
-                "bytes": size,
-                "signers": list(built.signers),
-                "changes": list(built.locked.changes),
-            }
-        )
-        return
-    report(f"{state}: stream {built.manifest.stream}, sequence {built.manifest.sequence}, "
-           f"{len(built.manifest.archives)} archives, {show_size(size)}")  # fmt: skip
-    say(str(built.path))
+    _say_built(build_bundle(here, options), as_json=as_json, quiet=quiet)
 
 
 def sign(
@@ -190,6 +170,32 @@ def _trusted_root(file: Path | None, site: Path | None) -> "TrustedRoot":
         )
     first = read_roots(open_site(site).roots)[0]
     return read_trusted_root(first.data, first.sha256)
+
+
+def _say_built(built: "Built", *, as_json: bool, quiet: bool) -> None:
+    manifest = built.manifest
+    size = sum(file.size for file in manifest.files)
+    state = "sealed" if built.verified is not None else "unsigned"
+    if as_json:
+        say_json(
+            {
+                "bundle": str(built.path),
+                "state": state,
+                "stream": manifest.stream,
+                "sequence": manifest.sequence,
+                "archives": [archive.name for archive in manifest.archives],
+                "files": len(manifest.files),
+                "bytes": size,
+                "signers": list(built.signers),
+                "changes": list(built.locked.changes),
+            }
+        )
+        return
+    reporter(quiet=quiet)(
+        f"{state}: stream {manifest.stream}, sequence {manifest.sequence}, "
+        f"{len(manifest.archives)} archives, {show_size(size)}"
+    )
+    say(str(built.path))
 
 
 def _say_verified(
