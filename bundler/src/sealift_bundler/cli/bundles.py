@@ -71,7 +71,7 @@ def build(  # noqa: PLR0913 - the options of the command
         present_time(),
         output,
         tuple(signers),
-        report,
+        reporter(quiet=quiet),
         stepper(quiet=quiet),
     )
     _say_built(build_bundle(here, options), as_json=as_json, quiet=quiet)
