@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from dataclasses import replace
 
 import pytest
@@ -327,7 +328,9 @@ def test_an_epoch_ends_what_a_stolen_key_signed(site):
     with pytest.raises(RefusedByPolicy, match=r"(?s)another epoch.*Expected: 2.*Computed: 1"):
         authenticate(site.bundle, state, replace(site.terms, allow_downgrade="I want it"))
     site.epoch, site.sequence, site.created = 2, 1, NOW
+    site.expires = "2027-01-01T00:00:00Z"
     site.write()
+    # Nor does the time of the stolen key's bundle make the new one look expired.
     state = accept(site, state)
     assert (state.streams["site"].epoch, state.streams["site"].sequence) == (2, 1)
     assert state.floor == NOW
@@ -429,6 +432,7 @@ def test_a_missing_file(site):
         "evil.sh",
         "archives/evil",
         "trust/root/x",
+        "archives/lost+found/x",
         "unseal/a/b",
         "SHA256SUMS.sig",
         "trust/root/01.root.dsse.json",
@@ -436,7 +440,7 @@ def test_a_missing_file(site):
 )
 def test_an_added_file(site, name):
     site.write_file(name, b"anything")
-    with pytest.raises(Damaged, match=f"not listed in the manifest: {name}"):
+    with pytest.raises(Damaged, match=f"not listed in the manifest: {re.escape(name)}"):
         site.authenticate()
 
 
