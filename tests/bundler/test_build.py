@@ -2,10 +2,13 @@ import json
 import os
 import shutil
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from loopback import LoopbackServer, Slow
 from sealift_bundler.inspect import Inspection
 from sealift_bundler.lock import read_lock
 from sealift_bundler.write import Draft, check_output, staged
@@ -197,6 +200,37 @@ def test_an_output_above_where_one_is(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "below")
     with pytest.raises(UsageError, match="the directory is not empty"):
         staged(Path("..")).__enter__()
+
+
+def test_two_runs_do_not_write_one_bundle(tmp_path):
+    with staged(tmp_path / "bundle"):
+        with pytest.raises(UsageError, match="another build is writing this bundle"):
+            staged(tmp_path / "bundle").__enter__()
+        assert (tmp_path / ".bundle.partial").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
+
+
+def test_what_a_killed_run_has_left_is_removed(workshop):
+    bundle = workshop.folder / "bundle"
+    with LoopbackServer(workshop.served) as server:
+        server.faults["/tool-1.0.tar.gz"] = [Slow(1)]
+        words = ["--sha256", digest(workshop.tool), "--name", "tool", "--version", "1.0"]
+        assert workshop.sealift("add", "--url", f"{server.url}/tool-1.0.tar.gz", *words) == 0
+        process = subprocess.Popen(
+            [Path(sys.executable).parent / "sealift", "build", "--output", bundle],
+            cwd=workshop.site,
+            env={**os.environ, **workshop.environment},
+        )
+        while not server.requests:
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.kill()
+        process.wait()
+        (workshop.folder / ".bundle.partial" / "archives").mkdir()
+        assert not bundle.exists()
+        server.faults.clear()
+        workshop.build()
+    assert not (workshop.folder / ".bundle.partial").exists()
 
 
 def test_what_fails_leaves_no_directory(tmp_path):

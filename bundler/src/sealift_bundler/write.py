@@ -4,10 +4,10 @@ It is written beside its final place and renamed at the end, so that there is a 
 none. Nothing here signs; see sealift_bundler.sign.
 """
 
+import fcntl
 import hashlib
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -205,30 +205,54 @@ def check_output(output: Path) -> None:
 def staged(output: Path) -> Iterator[Path]:
     """Make a directory beside `output`; on success it is renamed to `output`, else removed.
 
+    What a killed run has left there is removed first.
+
     Raises:
-        UsageError: `output` is no new or empty directory.
+        UsageError: `output` is no new or empty directory, or another run writes to it.
         HostError: it cannot be written.
     """
     output = output.absolute()
     if output.name in {"", ".."}:
         output = output.resolve()
     check_output(output)
+    place = output.with_name(f".{output.name}.partial")
     with host_errors("cannot write the bundle"):
         output.parent.mkdir(parents=True, exist_ok=True)
-        place = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
+        descriptor = _claim(place)
     try:
         yield place
         with host_errors("cannot put the bundle in place"):
-            place.chmod(0o777 & ~_umask())
             place.replace(output)
     finally:
         shutil.rmtree(place, ignore_errors=True)
+        os.close(descriptor)
 
 
-def _umask() -> int:
-    umask = os.umask(0o022)
-    os.umask(umask)
-    return umask
+def _claim(place: Path) -> int:
+    """Make the directory, or take over an old one, and return a descriptor that locks it."""
+    try:
+        place.mkdir()
+        found = False
+    except FileExistsError:
+        found = True
+    descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        _lock(descriptor, place, found=found)
+        for old in place.iterdir():
+            shutil.rmtree(old) if old.is_dir() and not old.is_symlink() else old.unlink()
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _lock(descriptor: int, place: Path, *, found: bool) -> None:
+    if found and os.fstat(descriptor).st_uid != os.geteuid():
+        raise UsageError(f"this belongs to somebody else: {place}", hint="name another output")
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise UsageError(f"another build is writing this bundle: {place}") from None
 
 
 def _check_links(name: str, links: Mapping[str, str], inspection: Inspection) -> None:
