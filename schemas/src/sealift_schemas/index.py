@@ -113,6 +113,7 @@ class Entry:
     def from_json(cls, value: object, where: str) -> "Entry":
         """Read one line's value."""
         with Fields(value, where) as fields:
+            given = fields.names
             entry = cls(
                 type=fields.choice("type", TYPES),
                 path=_text_or_null(fields, "path"),
@@ -128,7 +129,7 @@ class Entry:
                 kept=fields.optional_text("kept"),
                 dropped=fields.optional_text("dropped"),
             )
-        _check_shape(entry, where)
+        _check_shape(entry, given, where)
         return entry
 
     def to_json(self) -> dict[str, Any]:
@@ -205,22 +206,24 @@ def _place(value: object, where: str) -> Place:
     )
 
 
-# For each type: fields that must be there, and fields that may be. `path` and `member` are always.
+_ALWAYS = frozenset({"type", "path", "member"})
+# For each type: fields that must be there, and all that may be.
 _SHAPES: dict[str, tuple[frozenset[str], frozenset[str]]] = {
-    "file": (frozenset({"mode"}), frozenset({"size", "sha256", "template", "kept", "dropped"})),
-    "link": (frozenset({"target"}), frozenset({"installed_target", "dropped"})),
-    "hardlink": (frozenset({"target"}), frozenset({"installed_target", "dropped"})),
-    "directory": (frozenset(), frozenset({"dropped"})),
+    "file": (
+        _ALWAYS | {"mode"},
+        _ALWAYS | {"mode", "size", "sha256", "template", "kept", "dropped"},
+    ),
+    "link": (_ALWAYS | {"target"}, _ALWAYS | {"target", "installed_target", "dropped"}),
+    "hardlink": (_ALWAYS | {"target"}, _ALWAYS | {"target", "installed_target", "dropped"}),
+    "directory": (_ALWAYS, _ALWAYS | {"dropped"}),
 }
 
 
-def _check_shape(entry: Entry, where: str) -> None:
-    given = set(entry.to_json()) - {"type", "path", "member"}
+def _check_shape(entry: Entry, given: frozenset[str], where: str) -> None:
     required, allowed = _SHAPES[entry.type]
-    if not required <= given or not given <= required | allowed:
-        raise DocumentError(
-            where, f"the fields of a {entry.type}", ", ".join(sorted(given)) or "none"
-        )
+    if not required <= given <= allowed:
+        found = ", ".join(sorted(given - _ALWAYS)) or "none"
+        raise DocumentError(where, f"the fields of a {entry.type}", found)
     if (entry.path is None) != (entry.dropped is not None):
         raise DocumentError(where, "either a path or the reason why it is dropped", "both or none")
     if entry.path is None and entry.member is None:

@@ -88,7 +88,11 @@ class _Refused(Exception):
 
 
 def _depth(text: str) -> int:
-    """Return the deepest nesting of `text`, brackets inside strings not counted."""
+    """Return how deep `text` is nested at most, brackets inside strings not counted."""
+    opened = text.count("{") + text.count("[")
+    if opened <= DEEPEST:
+        # It cannot be deeper than that, and a line of an index has one or two.
+        return opened
     deepest = depth = 0
     for match in _BRACKETS_OR_STRINGS.finditer(text):
         bracket = match.group()
@@ -113,7 +117,8 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
                 raise _Refused("each key once", f"{shorten(name)} twice")
             seen.add(name)
     for name in result:
-        _check_text(name)
+        if not name.isascii():
+            _check_text(name)
     return result
 
 
@@ -159,6 +164,11 @@ class Fields:
         if kind is None and self._left:
             name = min(self._left)
             raise DocumentError(self._where, "no unknown field", shorten(name))
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The fields that are not taken yet."""
+        return frozenset(self._left)
 
     def place(self, name: str) -> str:
         """Return the place of the field `name`, for a message."""
