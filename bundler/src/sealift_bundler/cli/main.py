@@ -1,6 +1,7 @@
 """The commands in their order, and what becomes of an error."""
 
 import os
+import signal
 import sys
 from typing import Annotated
 
@@ -12,6 +13,7 @@ from sealift_bundler.cli.common import say, say_error, tell
 from sealift_installer.errors import SealiftError, printable
 
 INTERRUPTED = 130
+PIPE_CLOSED = 128 + getattr(signal, "SIGPIPE", 13)
 DEFECT = 1
 
 app = typer.Typer(
@@ -54,7 +56,14 @@ def _options(
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read the output has gone. Python would complain once more when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = PIPE_CLOSED
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:
@@ -62,16 +71,15 @@ def run(arguments: list[str]) -> int:
     try:
         app(arguments, prog_name="sealift")
     except SystemExit as end:
+        # typer ends with 1 by itself when nobody reads any more.
+        if isinstance(end.__context__, BrokenPipeError):
+            return PIPE_CLOSED
         return end.code if isinstance(end.code, int) else DEFECT
     except SealiftError as error:
         say_error(error)
         return error.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read the output has gone. Python would complain once more when it flushes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return DEFECT
     except Exception as error:
         if os.environ.get("SEALIFT_DEBUG"):
             raise
