@@ -172,6 +172,11 @@ class Bundle:
         """Open a path component by component; a link at any of them is an error."""
         if any(component in {"", ".", ".."} for component in components):
             raise Damaged(f"not a path inside the bundle: {printable('/'.join(components))}")
+        if os.open not in os.supports_dir_fd:
+            raise HostError(
+                "this system cannot open a file relative to a directory, so a bundle cannot be "
+                "read without the risk of following links"
+            )
         with host_errors("cannot open the bundle"):
             descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         last = len(components) - 1

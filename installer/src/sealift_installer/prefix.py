@@ -9,21 +9,24 @@ Trees are made in `.staging/` beside their destination, so that one rename publi
 one before the newest is kept in `.previous/`. uv ignores names that begin with a dot.
 """
 
-import fcntl
 import os
 import secrets
 import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from sealift_installer.durable import make_directory
 from sealift_installer.errors import HostError, host_errors, printable
+from sealift_installer.lock import take_lock
 
 # How long another run is waited for: it may be writing several interpreters to a slow disk.
 LOCK_SECONDS = 600.0
 _POLL_SECONDS = 0.05
+# Windows knows neither of the last two.
+_LOCK_FILE = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 def default_prefix() -> Path:
@@ -69,7 +72,7 @@ class Prefix:
         """
         directory = self.parent(kind) / ".staging"
         with host_errors("cannot make the staging directory"):
-            directory.mkdir(parents=True, exist_ok=True)
+            make_directory(directory, self.path)
         return directory / f"{name}.{secrets.token_hex(8)}"
 
     def clear_staging(self) -> None:
@@ -92,14 +95,17 @@ class Prefix:
         Raises:
             HostError: the state directory is not writable, or the wait took `seconds`.
         """
-        path = self.state / "lock"
         with host_errors("cannot lock the prefix"):
-            self.state.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            make_directory(self.state, self.path)
+            # Not through a link: the file is emptied, whatever it is.
+            descriptor = os.open(self.state / "lock", _LOCK_FILE, 0o644)
         try:
             self._wait(descriptor, waiting, seconds)
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
+            # Who holds the lock is for people alone; a full disk does not keep the lock from us.
+            with suppress(OSError):
+                os.ftruncate(descriptor, 0)
+                os.lseek(descriptor, 0, os.SEEK_SET)
+                os.write(descriptor, b"%d\n" % os.getpid())
             yield
         finally:
             os.close(descriptor)
@@ -107,18 +113,9 @@ class Prefix:
     def _wait(self, descriptor: int, waiting: Callable[[str], None], seconds: float) -> None:
         deadline = time.monotonic() + seconds
         told = False
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                holder = printable(os.pread(descriptor, 20, 0).strip()) or "unknown"
-            except OSError as error:
-                raise HostError(
-                    f"the file system of the prefix has no locks: {error.strerror}",
-                    hint="choose a prefix on a local file system",
-                ) from error
-            else:
-                return
+        while not self._take(descriptor):
+            os.lseek(descriptor, 0, os.SEEK_SET)
+            holder = printable(os.read(descriptor, 20).strip()) or "unknown"
             if time.monotonic() >= deadline:
                 raise HostError(
                     f"another unseal (process {holder}) holds {printable(str(self.path))}",
@@ -128,6 +125,16 @@ class Prefix:
                 waiting(f"waiting for another unseal (process {holder}) to end")
                 told = True
             time.sleep(_POLL_SECONDS)
+
+    @staticmethod
+    def _take(descriptor: int) -> bool:
+        try:
+            return take_lock(descriptor)
+        except OSError as error:
+            raise HostError(
+                f"the file system of the prefix has no locks: {error.strerror}",
+                hint="choose a prefix on a local file system",
+            ) from error
 
 
 def remove_tree(path: Path) -> None:

@@ -8,7 +8,7 @@ not seen on this host, but against a head that was exported.
 import hashlib
 import os
 import platform
-import pwd
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +26,16 @@ from sealift_schemas.receipt import (
 from sealift_schemas.strictjson import DocumentError
 
 TOOL = f"unseal {__version__}"
+_MODE = 0o644
+# Windows does not know the last two.
+_APPEND = (
+    os.O_WRONLY
+    | os.O_APPEND
+    | os.O_CREAT
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_BINARY", 0)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +93,21 @@ def hash_line(line: bytes) -> str:
 
 def describe_user() -> str:
     """Return who runs this, and for whom where sudo says so."""
-    try:
-        # Not getpass.getuser: it asks the environment first, which anybody can set.
-        user = pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        user = f"uid {os.getuid()}"
+    user = _user()
     caller = os.environ.get("SUDO_USER")
     return printable(f"{user} (sudo by {caller})" if caller else user)
+
+
+def _user() -> str:
+    # Not getpass.getuser: it asks the environment first, which anybody can set.
+    if sys.platform == "win32":
+        return os.getlogin()  # GetUserNameW
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"
 
 
 def describe_host() -> str:
@@ -130,9 +148,10 @@ class ReceiptLog:
         """
         with host_errors("cannot write the receipts"):
             existed = self.path.exists()
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-            descriptor = os.open(self.path, flags, 0o644)
+            descriptor = os.open(self.path, _APPEND, _MODE)
             try:
+                if not existed and sys.platform != "win32":
+                    os.fchmod(descriptor, _MODE)  # whatever the umask: everybody may check them
                 while data:
                     data = data[os.write(descriptor, data) :]
                 os.fsync(descriptor)

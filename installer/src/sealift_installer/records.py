@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sealift_installer.durable import write_durably
+from sealift_installer.durable import make_directory, write_durably
 from sealift_installer.errors import HostError, host_errors, printable
 from sealift_schemas.keys import TOOL_NAME
 from sealift_schemas.manifest import (
@@ -118,6 +118,7 @@ class Records:
     """
 
     def __init__(self, directory: Path) -> None:
+        self._directory = directory
         self._records = directory / "installs"
         self._previous = directory / "previous"
         self._indexes = directory / "index"
@@ -154,13 +155,13 @@ class Records:
     def put(self, record: Record) -> None:
         """Write `record` in one step."""
         with host_errors("cannot write the record of an install"):
-            self._records.mkdir(parents=True, exist_ok=True)
+            make_directory(self._records, self._directory)
             write_durably(self._records / f"{record.name}.json", record.encode())
 
     def put_previous(self, record: Record) -> None:
         """Write the record of the tree that was replaced and is kept."""
         with host_errors("cannot write the record of the replaced install"):
-            self._previous.mkdir(parents=True, exist_ok=True)
+            make_directory(self._previous, self._directory)
             write_durably(self._previous / f"{record.name}.json", record.encode())
 
     def keep_index(self, sha256: str, data: bytes) -> None:
@@ -168,7 +169,7 @@ class Records:
         path = self.index_path(sha256)
         with host_errors("cannot keep the index of an install"):
             if not path.is_file():
-                self._indexes.mkdir(parents=True, exist_ok=True)
+                make_directory(self._indexes, self._directory)
                 write_durably(path, data)
 
     def index_path(self, sha256: str) -> Path:

@@ -17,8 +17,11 @@ from sealift_installer.errors import Damaged, HostError, printable
 from sealift_installer.flush import flush_tree
 from sealift_installer.limits import LIMITS, Limits
 
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+# Windows has none of these three, and no bundle is opened there (see bundle): this module can be
+# imported, that is all.
+_SAFELY = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+_DIRECTORY = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | _SAFELY
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _SAFELY
 _MODE = 0o644
 _MODE_EXECUTABLE = 0o755
 # Archives are sorted by path more or less, so that few directories are in use at a time.

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from sealift_installer.durable import sync_directory, write_durably
+from sealift_installer.durable import make_directory, sync_directory, write_durably
 from sealift_installer.errors import HostError, Untrusted, host_errors, mismatch, printable
 from sealift_installer.limits import LIMITS, Limits
 from sealift_installer.receipts import (
@@ -238,7 +238,7 @@ class StateStore:
     def _complete(self, state: TrustState) -> None:
         """Check that `state` descends from what is on disk, and complete the record."""
         with host_errors("cannot make the folder of the state"):
-            self.directory.mkdir(parents=True, exist_ok=True)
+            make_directory(self.directory, self.directory)
         if not self.exists() and not self.log.path.exists() and state.receipts == 0:
             return
         stored = self.load()
@@ -262,7 +262,7 @@ class StateStore:
 
     def _write_roots(self, newest: TrustedRoot) -> None:
         path = self.directory / _stored_name(newest.root.version)
-        path.parent.mkdir(exist_ok=True)
+        make_directory(path.parent, self.directory)
         if not path.exists() or path.read_bytes() != newest.envelope:
             write_durably(path, newest.envelope)
             sync_directory(self.directory)
