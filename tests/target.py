@@ -24,6 +24,7 @@ from simulator import BundleSimulator, Member, SimArchive
 FORMAT = "tar"
 # What the smoke test asks for, answered without an interpreter.
 FAKE_PYTHON = """#!/bin/sh
+case "$4" in *_base_executable*) readlink -f "$0"; exit;; esac
 here=$(cd "$(dirname "$0")/.." && pwd -P)
 configured=$(cat "$here/lib/prefix")
 here=$(printf '%s' "$here" | sed 's/["\\\\]/\\\\&/g')

@@ -112,6 +112,17 @@ def ask(interpreter: Path, code: str) -> str:
     return run(interpreter, "-I", "-B", "-c", code).stdout.strip()
 
 
+@pytest.mark.parametrize("name", ["python3.11", "pypy3.9"])
+def test_a_virtual_environment_is_made_through_the_name_in_bin(installed, tmp_path, name):
+    pip = ["--without-pip"] if name == "pypy3.9" else []  # the assembled PyPy has no ensurepip
+    run(installed.prefix / "bin" / name, "-m", "venv", *pip, tmp_path / "v")
+    question = "import sys, os; print(os.path.realpath(sys.base_prefix))"
+    key = KEY if name == "python3.11" else PYPY_KEY
+    assert ask(tmp_path / "v/bin/python", question) == str(installed.prefix / "installs" / key)
+    if not pip:
+        run(tmp_path / "v/bin/pip", "--version")
+
+
 def test_the_interpreter_runs_and_knows_where_it_is(interpreter):
     home = interpreter.parents[1]
     answer = ask(

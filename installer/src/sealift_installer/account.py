@@ -32,7 +32,7 @@ def account(prefix: Prefix, store: StateStore, publication: Publication) -> None
         HostError: a link or the state cannot be written.
         Untrusted: state and receipts contradict each other.
     """
-    make_links(prefix, publication.record, link=publication.link)
+    make_links(prefix, publication.record, publication.links)
     state = store.load()
     if state.receipts > publication.receipts and _is_recorded(store, publication):
         return

@@ -17,14 +17,14 @@ from sealift_installer.chunks import read_authenticated
 from sealift_installer.errors import BundleError, HostError, SealiftError, UsageError, printable
 from sealift_installer.extract import Job, extract
 from sealift_installer.host import current_platform, fits
-from sealift_installer.links import check_links, make_links
+from sealift_installer.links import LinkStyle, check_links, make_links
 from sealift_installer.prefix import LOCK_SECONDS, Prefix, remove_tree
 from sealift_installer.preflight import check_host, check_names, check_offered, check_paths
 from sealift_installer.publish import Publication, is_pending, publish, recover, standing
 from sealift_installer.records import Record, Records
 from sealift_installer.relocation import check_prefix
 from sealift_installer.report import InstallReport, Outcome, Progress, Silence
-from sealift_installer.smoke import smoke_test
+from sealift_installer.smoke import needs_wrapper, smoke_test
 from sealift_installer.tree import TreeWriter
 from sealift_installer.trust.state import StateStore
 from sealift_schemas.index import Entry
@@ -181,7 +181,8 @@ def _attempt(run: _Run, archive: Archive, *, present: bool) -> Outcome:
     try:
         if present:
             run.progress.step(archive.name, "present")
-            links = make_links(run.prefix, record, link=run.options.link)
+            style = _link_style(run, record, Path(record.path))
+            links = make_links(run.prefix, record, style)
             return replace(outcome, links=tuple(map(str, links)))
         return _stage_and_publish(run, archive, record, outcome)
     except SealiftError as error:
@@ -247,9 +248,20 @@ def _publication(run: _Run, record: Record, staging: Path, replaced: Record | No
         detail="installed" if replaced is None else f"replaced archive {replaced.archive}",
         bundle=authenticated.identity,
         created=authenticated.manifest.created,
-        link=run.options.link,
+        links=_link_style(run, record, staging),
         overrides=authenticated.overrides,
     )
+
+
+def _link_style(run: _Run, record: Record, tree: Path) -> LinkStyle:
+    """Return what is to be made in `bin/` for the `tree`, staged or published."""
+    if not run.options.link:
+        return "none"
+    if record.kind != "interpreter" or record.interpreter is None:
+        return "symlink"
+    scratch = run.prefix.new_staging(record.kind, record.name)
+    wrapper = needs_wrapper(tree / record.interpreter, tree, scratch)
+    return "wrapper" if wrapper else "symlink"
 
 
 def _record(run: _Run, archive: Archive) -> Record:

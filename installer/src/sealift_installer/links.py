@@ -2,16 +2,32 @@
 
 Links are absolute, as uv's are: an interpreter that is started through a relative one would carry
 `..` in its prefix. A link is replaced in one step, and only where it is ours.
+
+Some interpreters take the directory of a link for their own when they make a virtual environment
+(see smoke.needs_wrapper). Their names in `bin/` are wrappers: scripts of two lines that start them
+by their own path.
 """
 
+import os
 import re
 from pathlib import Path
+from typing import Literal
 
+from sealift_installer.durable import make_directory, write_durably
 from sealift_installer.errors import HostError, host_errors, printable
 from sealift_installer.prefix import Prefix
 from sealift_installer.records import Record
 from sealift_schemas.keys import InstallKey
 
+# What is made in `bin/`: nothing, symbolic links, or wrappers for the interpreter and links for the
+# other programs.
+LinkStyle = Literal["none", "symlink", "wrapper"]
+LINK_STYLES: tuple[LinkStyle, ...] = ("none", "symlink", "wrapper")
+_QUOTE = rb"'\''"
+# The whole of a wrapper but the path, which stands in single quotes.
+_WRAPPER = b"#!/bin/sh\nexec '%s' \"$@\"\n"
+_WRAPPER_PATTERN = re.compile(rb"#!/bin/sh\nexec '([^\n]*)' \"\$@\"\n")
+_WRAPPER_LIMIT = 16 * 1024
 _PRERELEASE = {"a": 0, "b": 1, "rc": 2, "": 3}
 
 
@@ -27,11 +43,11 @@ def check_links(prefix: Prefix, record: Record, *, link: bool) -> None:
         _check_ours(prefix, path)
 
 
-def make_links(prefix: Prefix, record: Record, *, link: bool) -> tuple[Path, ...]:
-    """Make the minor-version link of an interpreter and, with `link`, the names in `bin/`.
+def make_links(prefix: Prefix, record: Record, style: LinkStyle) -> tuple[Path, ...]:
+    """Make the minor-version link of an interpreter and what `style` asks for in `bin/`.
 
     Returns:
-        The links in `bin/`.
+        The names in `bin/`.
 
     Raises:
         HostError: something that is not ours stands where a link goes, or the disk refuses.
@@ -40,12 +56,41 @@ def make_links(prefix: Prefix, record: Record, *, link: bool) -> tuple[Path, ...
     if minor is not None:
         highest = _highest(prefix, record)
         _replace(prefix, record, minor, highest)
-    if not link:
+    if style == "none":
         return ()
     targets = _bin_targets(prefix, record)
     for path, target in targets.items():
-        _replace(prefix, record, path, target)
+        wrapped = style == "wrapper" and _is_interpreter(prefix, record, record.links[path.name])
+        _replace(prefix, record, path, target, wrapped=wrapped)
     return tuple(targets)
+
+
+def read_wrapper(path: Path) -> Path | None:
+    """Return what the wrapper at `path` starts, or None where it is no wrapper of ours.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    if path.is_symlink() or not path.is_file():
+        return None
+    with path.open("rb") as file:
+        data = file.read(_WRAPPER_LIMIT)
+    match = _WRAPPER_PATTERN.fullmatch(data)
+    if match is None:
+        return None
+    target = Path(os.fsdecode(match[1].replace(_QUOTE, b"'")))
+    return target if _wrapper(target) == data else None
+
+
+def _wrapper(target: Path) -> bytes:
+    return _WRAPPER % os.fsencode(target).replace(b"'", _QUOTE)
+
+
+def _is_interpreter(prefix: Prefix, record: Record, path: str) -> bool:
+    """Tell whether `path` of the tree is its interpreter, be it by another name."""
+    tree = prefix.destination(record.kind, record.name)
+    with host_errors("cannot look at an installed program"):
+        return record.interpreter is not None and (tree / path).samefile(tree / record.interpreter)
 
 
 def _minor(prefix: Prefix, record: Record) -> Path | None:
@@ -84,27 +129,35 @@ def _order(key: InstallKey) -> tuple[int, int, int]:
     return int(match[1]), _PRERELEASE[match[2]], int(match[3] or 0)
 
 
-def _replace(prefix: Prefix, record: Record, path: Path, target: Path) -> None:
+def _replace(
+    prefix: Prefix, record: Record, path: Path, target: Path, *, wrapped: bool = False
+) -> None:
     with host_errors("cannot make a link"):
-        if path.is_symlink() and path.readlink() == target:
+        if (read_wrapper(path) if wrapped else _read_link(path)) == target:
             return
         _check_ours(prefix, path)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_directory(path.parent, prefix.path)
         # What a kill leaves there, the next run removes.
         temporary = prefix.new_staging(record.kind, path.name)
-        temporary.symlink_to(target)
+        if wrapped:
+            write_durably(temporary, _wrapper(target), mode=0o755)
+        else:
+            temporary.symlink_to(target)
         temporary.replace(path)
 
 
+def _read_link(path: Path) -> Path | None:
+    return path.readlink() if path.is_symlink() else None
+
+
 def _check_ours(prefix: Prefix, path: Path) -> None:
-    """Refuse to touch anything but a link into this prefix's own trees."""
+    """Refuse to touch anything but a link or a wrapper to this prefix's own trees."""
     with host_errors("cannot look at a link"):
-        if path.is_symlink():
-            target = str(path.readlink())
-            parents = (prefix.parent("interpreter"), prefix.parent("tool"))
-            if any(target.startswith(f"{parent}/") for parent in parents):
-                return
-        elif not path.exists():
+        target = _read_link(path) or read_wrapper(path)
+        if target is None and not path.exists():
+            return
+        parents = (prefix.parent("interpreter"), prefix.parent("tool"))
+        if target is not None and any(str(target).startswith(f"{parent}/") for parent in parents):
             return
     raise HostError(
         f"{printable(str(path))} is there already, and it is no link into this prefix",

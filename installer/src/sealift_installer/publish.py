@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sealift_installer.durable import remove_durably, sync_directory, write_durably
+from sealift_installer.durable import make_directory, remove_durably, sync_directory, write_durably
 from sealift_installer.errors import HostError, host_errors, printable
+from sealift_installer.links import LINK_STYLES, LinkStyle
 from sealift_installer.prefix import Prefix, remove_tree
 from sealift_installer.records import Record, Records
 from sealift_installer.rename import exchange
@@ -29,7 +30,7 @@ class Publication:
 
     `staging` is the name of the staged tree in its `.staging/`, `inode` that of its directory,
     `receipts` how many receipts there were before, `detail` what the receipt is to say, `created`
-    the bundle's time, `link` whether links in `bin/` were asked for.
+    the bundle's time, `links` what is to be made in `bin/`.
     """
 
     record: Record
@@ -39,7 +40,7 @@ class Publication:
     detail: str
     bundle: BundleIdentity
     created: str
-    link: bool
+    links: LinkStyle
     overrides: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -66,7 +67,7 @@ class Publication:
                 detail=fields.text("detail"),
                 bundle=BundleIdentity.from_json(fields.take("bundle"), fields.place("bundle")),
                 created=fields.time("created"),
-                link=fields.flag("link"),
+                links=_style(fields),
                 overrides={name: str(reason) for name, reason, _ in fields.mapping("overrides")},
             )
 
@@ -81,9 +82,14 @@ class Publication:
             "detail": self.detail,
             "bundle": self.bundle.to_json(),
             "created": self.created,
-            "link": self.link,
+            "links": self.links,
             "overrides": dict(self.overrides),
         }
+
+
+def _style(fields: Fields) -> LinkStyle:
+    name = fields.choice("links", LINK_STYLES)
+    return next(style for style in LINK_STYLES if style == name)
 
 
 # What belongs to a publication and comes after the rename: links, receipt, counter. It is called
@@ -121,7 +127,7 @@ def publish(prefix: Prefix, publication: Publication, account: Account) -> None:
     journal = _journal(prefix, record.name)
     try:
         with host_errors("cannot publish the install"):
-            journal.parent.mkdir(parents=True, exist_ok=True)
+            make_directory(journal.parent, prefix.path)
             write_durably(journal, encode(publication.to_json(), indent=2))
             _swap(_staging(prefix, publication), prefix.destination(record.kind, record.name))
     except BaseException:
@@ -201,7 +207,7 @@ def _complete(prefix: Prefix, publication: Publication, account: Account) -> Non
 def _retire(prefix: Prefix, record: Record, old: Path) -> None:
     """Keep `old` as the previous tree; the one that was kept so far goes."""
     previous = prefix.previous(record.kind, record.name)
-    previous.parent.mkdir(parents=True, exist_ok=True)
+    make_directory(previous.parent, prefix.path)
     trash = prefix.new_staging(record.kind, record.name)
     if _there(previous):
         previous.rename(trash)

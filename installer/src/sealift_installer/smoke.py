@@ -4,10 +4,12 @@ It runs in its staging directory, so the prefix that it computes is that one, wh
 was written into its configuration is already the final one.
 """
 
+import os
 import subprocess
 from pathlib import Path
 
-from sealift_installer.errors import Damaged, HostError, mismatch, printable
+from sealift_installer.errors import Damaged, HostError, host_errors, mismatch, printable
+from sealift_installer.prefix import remove_tree
 from sealift_schemas.keys import InstallKey
 from sealift_schemas.strictjson import DocumentError, Fields, parse
 
@@ -34,6 +36,10 @@ if sys.implementation.name == "cpython" and sys.platform != "win32":
 print(json.dumps(answer))
 """
 
+# `_base_executable` is what venv itself asks for.
+_BASE = "import sys; print(sys._base_executable)"
+_PREFIX = "import os, sys; print(sys.base_prefix)"
+
 
 def smoke_test(interpreter: Path, tree: Path, name: str, prefix: Path) -> None:
     """Start `interpreter` of the staged `tree`, which will stand at `prefix` under the key `name`.
@@ -42,7 +48,7 @@ def smoke_test(interpreter: Path, tree: Path, name: str, prefix: Path) -> None:
         HostError: it does not start here.
         Damaged: it is another interpreter than the manifest says, or takes another prefix.
     """
-    data = _ask(interpreter, tree, name)
+    data = _ask(interpreter, name)
     try:
         with Fields(parse(data, what="answer", limit=_ANSWER_LIMIT), "answer") as fields:
             implementation = fields.text("implementation")
@@ -61,18 +67,68 @@ def smoke_test(interpreter: Path, tree: Path, name: str, prefix: Path) -> None:
         _compare(name, "the prefix in its configuration", str(prefix), configured)
 
 
-def _ask(interpreter: Path, tree: Path, name: str) -> bytes:
-    """Return what the interpreter prints; it sees none of the caller's environment."""
+def needs_wrapper(interpreter: Path, tree: Path, scratch: Path) -> bool:
+    """Tell whether a link to `interpreter` of `tree` makes virtual environments that do not start.
+
+    A virtual environment names the directory of `sys._base_executable` as its home, where the
+    interpreter looks for its library. Started through a link elsewhere, python-build-standalone's
+    give their own directory; CPython as it is gives that of the link, beside which there is no
+    library. So it is tried: a link, and a virtual environment as `venv` would make it.
+
+    Args:
+        interpreter: an interpreter that has passed `smoke_test`.
+        tree: where it stands.
+        scratch: a path on the same file system for what is tried; it is removed again.
+
+    Raises:
+        HostError: the links cannot be made.
+    """
+    with host_errors("cannot try a link to an interpreter"):
+        try:
+            link = scratch / "bin" / interpreter.name
+            link.parent.mkdir(parents=True)
+            link.symlink_to(interpreter)
+            base = _run(link, _BASE).stdout.decode("utf-8", "surrogateescape").rstrip("\n")
+            if not Path(base).is_file():
+                return True
+            if _same_directory(str(Path(base).parent), interpreter.parent):
+                return False
+            return not _serves(Path(base), scratch / "venv", tree)
+        except (subprocess.TimeoutExpired, ValueError):
+            return True
+        finally:
+            if scratch.is_dir():
+                remove_tree(scratch)
+
+
+def _serves(base: Path, environment: Path, tree: Path) -> bool:
+    """Tell whether a virtual environment with the base `base` starts and finds `tree`."""
+    program = environment / "bin" / base.name
+    program.parent.mkdir(parents=True)
+    program.symlink_to(base)
+    (environment / "pyvenv.cfg").write_bytes(b"home = " + os.fsencode(base.parent) + b"\n")
+    found = _run(program, _PREFIX)
+    text = found.stdout.decode("utf-8", "surrogateescape").rstrip("\n")
+    return found.returncode == 0 and _same_directory(text, tree)
+
+
+def _run(program: Path, question: str) -> "subprocess.CompletedProcess[bytes]":
+    """Let an interpreter answer; it sees none of the caller's environment."""
+    return subprocess.run(
+        [str(program), "-I", "-B", "-c", question],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=_SECONDS,
+        check=False,
+        cwd=program.parent,
+        env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
+    )
+
+
+def _ask(interpreter: Path, name: str) -> bytes:
+    """Return what the interpreter prints."""
     try:
-        result = subprocess.run(
-            [str(interpreter), "-I", "-B", "-c", _QUESTION],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_SECONDS,
-            check=False,
-            cwd=tree,
-            env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
-        )
+        result = _run(interpreter, _QUESTION)
     except subprocess.TimeoutExpired:
         raise HostError(
             f"the interpreter of {name} did not answer within {_SECONDS} seconds"
