@@ -38,7 +38,7 @@ def steps(bundle):
     commands = [re.findall(r"(?m)^ {4}(\S.*)$", part) for part in parts]
     assert len(commands) == STEPS
     assert all(commands)
-    commands[0][0] = "KEY=../NAME.pub.pem"
+    assert commands[0][0] == "KEY=../NAME.pub.pem"
     return ["\n".join(lines) for lines in commands]
 
 

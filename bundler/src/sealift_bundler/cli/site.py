@@ -124,7 +124,7 @@ def root_init(  # noqa: PLR0913 - the options of the command
     specfile.add_keys(here.spec_path, _relative(private, here.directory))
     reporter(quiet=quiet)(
         f"made {here.roots / root.name}\n"
-        "Take this SHA-256 to the targets on another way than the bundles:"
+        "Take this SHA-256 to the targets by another way than the bundles:"
     )
     if as_json:
         say_json({"version": 1, "path": str(here.roots / root.name), "sha256": root.sha256})

@@ -24,6 +24,6 @@ if ($LASTEXITCODE -ne 0) { exit 6 }
 $unseal = Join-Path $Place 'Scripts\unseal.exe'
 $root = Join-Path $PSScriptRoot 'trust\root\1.root.dsse.json'
 Write-Output "unseal is here: $unseal"
-Write-Output 'Next, with the SHA-256 that came to you on another way than this bundle:'
+Write-Output 'Next, with the SHA-256 that came to you by another way than this bundle:'
 Write-Output "  & '$unseal' trust import '$root' --sha256 HEX"
 Write-Output "  & '$unseal' install '$PSScriptRoot'"

@@ -19,6 +19,6 @@ fi
     --requirement "$bundle/unseal/requirements.txt"
 
 echo "unseal is here: $place/bin/unseal"
-echo "Next, with the SHA-256 that came to you on another way than this bundle:"
+echo "Next, with the SHA-256 that came to you by another way than this bundle:"
 echo "  '$place/bin/unseal' trust import '$bundle/trust/root/1.root.dsse.json' --sha256 HEX"
 echo "  '$place/bin/unseal' install '$bundle'"
