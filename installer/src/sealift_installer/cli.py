@@ -5,15 +5,16 @@ What a command needs is imported by that command, so that help and `list` start 
 
 import argparse
 import json
-import os
 import signal
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sealift_installer import __version__
-from sealift_installer.errors import SealiftError
+from sealift_installer.arguments import Run, parse
+from sealift_installer.errors import HostError, SealiftError
+from sealift_installer.streams import CannotPrintError, complete_streams, printing, silence
 
 if TYPE_CHECKING:
     from sealift_installer.authenticate import Authenticated
@@ -21,28 +22,25 @@ if TYPE_CHECKING:
 _DEFECT = 1
 _INTERRUPTED = 128 + signal.SIGINT
 _PIPE_CLOSED = 128 + getattr(signal, "SIGPIPE", 13)
-_EXIT_CODES = """exit codes:
-  0 done                     4 damaged: hash, missing or added file, hostile archive
-  1 a defect of unseal       5 refused by policy: rollback, expired, withdrawn
-  2 usage                    6 this host cannot: space, permission, platform
-  3 not trusted: signature, threshold, root"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    complete_streams()
     for stream in (sys.stdout, sys.stderr):
         # A terminal without UTF-8 gets escapes, not a traceback.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    options = _parse(sys.argv[1:] if arguments is None else arguments)
+    options = parse(sys.argv[1:] if arguments is None else arguments, _RUN)
     try:
-        code = _run(options)
-        sys.stdout.flush()
+        return _run(options)
     except BrokenPipeError:
-        # Nobody reads any more; the interpreter would complain once again when it flushes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        silence(sys.stdout)
         return _PIPE_CLOSED
-    return code
+    except CannotPrintError as error:
+        silence(sys.stdout)
+        _say(f"unseal: cannot write the output: {error}")
+        return HostError.exit_code
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -54,8 +52,13 @@ def _run(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         _say("unseal: interrupted; the next run cleans up")
         return _INTERRUPTED
-    except BrokenPipeError:
+    except (BrokenPipeError, CannotPrintError):
         raise
+    except (MemoryError, OSError) as error:
+        if options.debug:
+            raise
+        _say(f"unseal: the operating system refuses: {_reason(error)}")
+        return HostError.exit_code
     except Exception as error:
         if options.debug:
             raise
@@ -63,6 +66,13 @@ def _run(options: argparse.Namespace) -> int:
         _say("hint: --debug shows where")
         return _DEFECT
     return code
+
+
+def _reason(error: MemoryError | OSError) -> str:
+    if isinstance(error, MemoryError):
+        return "not enough memory"
+    name = f": {error.filename!a}" if error.filename is not None else ""
+    return f"{error.strerror or error}{name}"
 
 
 def _verify(options: argparse.Namespace) -> int:
@@ -202,11 +212,12 @@ def _prefix(options: argparse.Namespace) -> Path:
 
 
 def _show(options: argparse.Namespace, value: dict[str, Any], lines: Iterable[str]) -> None:
-    if options.json:
-        print(json.dumps(value, indent=2))  # noqa: T201 - the command's result
-    elif not options.quiet:
-        for line in lines:
-            print(line)  # noqa: T201 - the command's result
+    with printing():
+        if options.json:
+            print(json.dumps(value, indent=2))  # noqa: T201 - the command's result
+        elif not options.quiet:
+            for line in lines:
+                print(line)  # noqa: T201 - the command's result
 
 
 def _fail(error: SealiftError) -> None:
@@ -217,74 +228,16 @@ def _fail(error: SealiftError) -> None:
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr)  # noqa: T201 - this module alone prints
+    # That nobody reads it, or that the log is full, is no reason to leave an install half-way.
+    with suppress(OSError):
+        print(text, file=sys.stderr)  # noqa: T201 - this module alone prints
 
 
-def _parse(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="unseal",
-        description="Check, install and relocate what sealift bundled. There is no network in it.",
-        epilog=_EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument("--version", action="version", version=f"unseal {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    _add_bundle_commands(commands)
-    command = _add(commands, "list", _list, "list what is installed")
-    trust = commands.add_parser("trust", help="say whose bundles are trusted", allow_abbrev=False)
-    actions = trust.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    command = _add(actions, "import", _trust_import, "trust the first root, compared with paper")
-    command.add_argument("file", metavar="FILE", type=Path, help="N.root.dsse.json")
-    command.add_argument(
-        "--sha256", metavar="HEX", required=True, help="of FILE, as the site published it"
-    )
-    _add(actions, "show", _trust_show, "show keys, thresholds and counters")
-    options, rest = parser.parse_known_args(arguments)
-    # argparse takes positional arguments in one run only: `install BUNDLE --prefix P KEY`.
-    if rest and hasattr(options, "names") and not any(word.startswith("-") for word in rest):
-        options.names += rest
-    elif rest:
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
-    return options
-
-
-def _add_bundle_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    for name, run, text in (
-        ("verify", _verify, "check signatures and every byte of a bundle"),
-        ("inspect", _inspect, "show what a bundle carries, and what would be done with it"),
-        ("install", _install, "install what a bundle carries for this host"),
-    ):
-        command = _add(commands, name, run, text)
-        command.add_argument("bundle", metavar="BUNDLE", type=Path, help="its directory")
-        if name == "install":
-            command.add_argument("names", metavar="KEY", nargs="*", help="these archives alone")
-            command.add_argument(
-                "--link", action="store_true", help="make links to the programs in PREFIX/bin"
-            )
-        command.add_argument(
-            "--allow-downgrade", metavar="REASON", help="take a bundle older than the newest seen"
-        )
-        command.add_argument(
-            "--accept-expired", metavar="REASON", help="take a bundle that is expired"
-        )
-
-
-def _add(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
-    name: str,
-    run: Callable[[argparse.Namespace], int],
-    text: str,
-) -> argparse.ArgumentParser:
-    command = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
-    command.add_argument(
-        "--prefix",
-        metavar="DIR",
-        type=Path,
-        help="where things are installed (default: your data directory; /opt/sealift for root)",
-    )
-    command.add_argument("--json", action="store_true", help="print the result as JSON")
-    command.add_argument("--quiet", action="store_true", help="print no result")
-    command.add_argument("--debug", action="store_true", help=argparse.SUPPRESS)
-    command.set_defaults(run=run)
-    return command
+_RUN: dict[str, Run] = {
+    "verify": _verify,
+    "inspect": _inspect,
+    "install": _install,
+    "list": _list,
+    "trust import": _trust_import,
+    "trust show": _trust_show,
+}

@@ -9,6 +9,7 @@ from sealift_installer.errors import Untrusted, UsageError, host_errors, mismatc
 from sealift_installer.limits import LIMITS
 from sealift_installer.prefix import Prefix
 from sealift_installer.receipts import Event
+from sealift_installer.relocation import check_prefix
 from sealift_installer.report import Progress
 from sealift_installer.trust.roots import TrustedRoot, follow, read_first_root
 from sealift_installer.trust.state import StateStore, TrustState
@@ -40,6 +41,7 @@ def import_root(file: Path, sha256: str, prefix: Prefix, now: str, progress: Pro
     with host_errors("cannot read the root"), file.open("rb") as stream:
         data = stream.read(LIMITS.root + 1)
     given = read_first_root(data, expected)
+    check_prefix(str(prefix.path))
     store = StateStore(prefix.state)
     with prefix.lock(progress.note):
         if not store.exists() and not store.log.path.exists():

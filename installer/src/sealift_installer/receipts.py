@@ -27,6 +27,7 @@ from sealift_schemas.strictjson import DocumentError
 
 TOOL = f"unseal {__version__}"
 _MODE = 0o644
+_LONGEST_NAME = 256  # LOGIN_NAME_MAX of Linux
 # Windows does not know the last two.
 _APPEND = (
     os.O_WRONLY
@@ -94,7 +95,7 @@ def hash_line(line: bytes) -> str:
 def describe_user() -> str:
     """Return who runs this, and for whom where sudo says so."""
     user = _user()
-    caller = os.environ.get("SUDO_USER")
+    caller = os.environ.get("SUDO_USER", "")[:_LONGEST_NAME]
     return printable(f"{user} (sudo by {caller})" if caller else user)
 
 

@@ -12,6 +12,8 @@ from sealift_installer.trust.state import TrustState
 from sealift_schemas.manifest import Manifest
 from sealift_schemas.root import Root, StreamRule
 
+_LONGEST_REASON = 2000
+
 
 @dataclass(frozen=True, slots=True)
 class Terms:
@@ -37,7 +39,7 @@ def check_terms(terms: Terms) -> None:
     """Check that each override has a reason.
 
     Raises:
-        UsageError: a reason is empty.
+        UsageError: a reason is empty, or longer than a receipt takes.
     """
     for option, reason in (
         ("--allow-downgrade", terms.allow_downgrade),
@@ -45,6 +47,24 @@ def check_terms(terms: Terms) -> None:
     ):
         if reason is not None and not reason.strip():
             raise UsageError(f"{option} needs a reason, which is written to the receipt")
+        if reason is not None and len(reason) > _LONGEST_REASON:
+            raise UsageError(
+                mismatch(
+                    f"the reason of {option} is too long for a receipt",
+                    f"at most {_LONGEST_REASON} characters",
+                    f"{len(reason)} characters",
+                )
+            )
+        if reason is not None and not _encodable(reason):
+            raise UsageError(f"the reason of {option} is not UTF-8")
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def check_place(

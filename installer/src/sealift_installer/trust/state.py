@@ -131,7 +131,8 @@ class StateStore:
 
     def exists(self) -> bool:
         """Tell whether a root was imported."""
-        return self._file.exists()
+        with host_errors("cannot look for the state"):
+            return self._file.exists()
 
     def load(self) -> TrustState:
         """Return the state, in agreement with the receipts. Nothing is written.
