@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from sealift_installer.errors import UsageError, mismatch
 from sealift_schemas.lock import FILENAME, LockedArchive
 
 # Endings by which an archive's format is told from its name; the longest that fits counts.
@@ -73,6 +74,31 @@ class Found:
             build=self.build,
             links=dict(self.links),
         )
+
+
+def choose_digest(
+    stated: str | None, accept_digest: str | None, *, source: str, clash: str, missing: UsageError
+) -> tuple[str, str]:
+    """Return the digest that an archive is held against, and who named it.
+
+    Args:
+        stated: what the publisher states, as hex.
+        accept_digest: what a person has compared, as `sha256:HEX`.
+        source: who is said to have named `stated`.
+        clash: the message where the two differ.
+        missing: the error where there is neither.
+
+    Raises:
+        UsageError: the two differ, or there is neither.
+    """
+    accepted = accept_digest.removeprefix("sha256:") if accept_digest else None
+    if stated is not None:
+        if accepted not in {None, stated}:
+            raise UsageError(mismatch(clash, stated, accepted))
+        return stated, source
+    if accepted is None:
+        raise missing
+    return accepted, "accepted"
 
 
 def archive_filename(url: str) -> str:

@@ -5,8 +5,14 @@ from collections.abc import Sequence
 from sealift_bundler.catalogs.load import Catalog
 from sealift_bundler.catalogs.metadata import CatalogEntry
 from sealift_bundler.catalogs.requests import PythonRequest, select
-from sealift_bundler.sources.found import ENDINGS, Found, archive_filename, archive_format
-from sealift_installer.errors import UsageError, mismatch
+from sealift_bundler.sources.found import (
+    ENDINGS,
+    Found,
+    archive_filename,
+    archive_format,
+    choose_digest,
+)
+from sealift_installer.errors import UsageError
 from sealift_schemas.keys import InstallKey, Platform
 from sealift_schemas.spec import PythonWanted
 
@@ -76,18 +82,16 @@ def _found(wanted: PythonWanted, entry: CatalogEntry) -> Found:
 
 
 def _digest(wanted: PythonWanted, entry: CatalogEntry) -> tuple[str, str]:
-    accepted = wanted.accept_digest.removeprefix("sha256:") if wanted.accept_digest else None
-    if entry.sha256 is not None:
-        if accepted not in {None, entry.sha256}:
-            message = f"{entry.key}: the accepted digest is not that of the catalogue"
-            raise UsageError(mismatch(message, entry.sha256, accepted))
-        return entry.sha256, "catalog"
-    if accepted is None:
-        raise UsageError(
+    return choose_digest(
+        entry.sha256,
+        wanted.accept_digest,
+        source="catalog",
+        clash=f"{entry.key}: the accepted digest is not that of the catalogue",
+        missing=UsageError(
             f"the catalogue has no digest for {entry.key}",
             hint="compare the archive by other means, then pass --accept-digest sha256:HEX",
-        )
-    return accepted, "accepted"
+        ),
+    )
 
 
 def _links(key: InstallKey) -> dict[str, str]:

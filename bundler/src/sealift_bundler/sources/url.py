@@ -4,9 +4,15 @@ import re
 from urllib.parse import urlsplit
 
 from sealift_bundler.fetch import SCHEMES
-from sealift_bundler.sources.found import ENDINGS, Found, archive_filename, archive_format
+from sealift_bundler.sources.found import (
+    ENDINGS,
+    Found,
+    archive_filename,
+    archive_format,
+    choose_digest,
+)
 from sealift_bundler.web import public_url
-from sealift_installer.errors import UsageError, mismatch, printable
+from sealift_installer.errors import UsageError, printable
 from sealift_schemas.keys import TOOL_NAME
 from sealift_schemas.spec import UrlWanted
 
@@ -65,16 +71,14 @@ def find_url(wanted: UrlWanted) -> Found:
 
 
 def _digest(wanted: UrlWanted, shown: str) -> tuple[str, str]:
-    accepted = wanted.accept_digest.removeprefix("sha256:") if wanted.accept_digest else None
-    if wanted.sha256 is not None:
-        if accepted not in {None, wanted.sha256}:
-            message = f"{shown}: sha256 and accept_digest differ"
-            raise UsageError(mismatch(message, wanted.sha256, accepted))
-        return wanted.sha256, "spec"
-    if accepted is None:
-        raise UsageError(
+    return choose_digest(
+        wanted.sha256,
+        wanted.accept_digest,
+        source="spec",
+        clash=f"{shown}: sha256 and accept_digest differ",
+        missing=UsageError(
             f"no digest is known for {shown}",
             hint="give --sha256 HEX as its publisher states it; where nobody states one, compare "
             "the archive by other means and pass --accept-digest sha256:HEX",
-        )
-    return accepted, "accepted"
+        ),
+    )
