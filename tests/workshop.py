@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from catalogs import entry
 from sealift_bundler.cli.main import run
 
 TOOL = "tool-1.0-linux-x86_64-gnu"
@@ -75,22 +76,8 @@ class Workshop:
 
     def publish(self, **changes: object) -> None:
         """Write the catalogue: one CPython, with `changes` to its fields."""
-        entry = {
-            "name": "cpython",
-            "arch": {"family": "x86_64", "variant": None},
-            "os": "linux",
-            "libc": "gnu",
-            "major": 3,
-            "minor": 13,
-            "patch": 3,
-            "prerelease": "",
-            "url": self.python.as_uri(),
-            "sha256": digest(self.python),
-            "variant": None,
-            "build": "20250529",
-            **changes,
-        }
-        (self.served / "downloads.json").write_text(json.dumps({"any name": entry}))
+        offer = {"url": self.python.as_uri(), "sha256": digest(self.python), **changes}
+        (self.served / "downloads.json").write_text(json.dumps({"any name": entry(**offer)}))
 
     def found(self, *, installer: bool = False) -> "Workshop":
         """Make the site, a key and a root; without the travelling installer, whose wheels come
