@@ -1,9 +1,10 @@
+import errno
 import os
 import tempfile
 from pathlib import Path, PurePosixPath
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sealift_installer.archives import check_link, check_links, check_path, check_target, members
@@ -147,6 +148,8 @@ TARGETS = st.builds(
 
 
 @given(st.dictionaries(st.sampled_from(NAMES), TARGETS))
+@example({"d/e": "e/..", "d/f": "e/../.."})  # a loop, which leads nowhere
+@example({"a": "d/g", "d/f": "../a/../h"})
 def test_links_are_followed_as_the_kernel_does(links: dict[str, str]):
     for path, target in list(links.items()):
         try:
@@ -163,6 +166,12 @@ def test_links_are_followed_as_the_kernel_does(links: dict[str, str]):
         for path, target in links.items():
             (top / path).symlink_to(target)
         for path in links:
+            try:
+                (top / path).stat()
+            except OSError as error:
+                # Of a loop, realpath makes a path that the kernel never takes.
+                if error.errno == errno.ELOOP:
+                    continue
             reached = os.path.realpath(top / path)
             assert reached == str(top) or reached.startswith(f"{top}/")
 
