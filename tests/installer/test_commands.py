@@ -373,7 +373,7 @@ def test_a_disk_that_fills_up_is_said_and_nothing_is_left(target, options):
 
 @unshare
 def test_a_read_only_prefix_is_said(target):
-    done = on_small_disk(target, "size=5m", *UNSEAL, then='mount -o remount,ro "$2"')
+    done = on_small_disk(target, "size=5m", *UNSEAL, then='mount -o remount,bind,ro "$2"')
     assert done.returncode == 6
     assert "Read-only file system" in done.stderr
 
