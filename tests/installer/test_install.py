@@ -14,13 +14,26 @@ from sealift_installer import install as verb
 from sealift_installer import publish, smoke
 from sealift_installer.errors import Damaged, HostError, RefusedByPolicy, Untrusted, UsageError
 from sealift_installer.host import current_platform
+from sealift_installer.install import InstallOptions
 from sealift_installer.prefix import Prefix, default_prefix
+from sealift_installer.report import Silence
+from sealift_installer.trust.state import StateStore
 from sealift_schemas.index import Place, read_lines
 from sealift_schemas.manifest import Requirements
 from simulator import Member, SimArchive, pack
 from target import Target, content, python, tool
 
 KEY = python().name
+
+
+class Notes(Silence):
+    """Keeps the warnings."""
+
+    def __init__(self):
+        self.warnings = []
+
+    def warn(self, text):
+        self.warnings.append(text)
 
 
 @pytest.fixture
@@ -295,6 +308,11 @@ def test_hostile_paths_are_refused_though_they_are_signed(target):
     [
         ({"links": {"x": "../../../../etc/passwd"}}, "it leaves the tree"),
         ({"kind": "interpreter"}, r"by no install key: tool-1\.0"),
+        ({"name": KEY}, f"calls a tool by an install key: {KEY}"),
+        (
+            {"kind": "interpreter", "name": KEY},
+            f"contradicts itself about the platform of {KEY}\n.*\n  Computed: any",
+        ),
     ],
 )
 def test_a_manifest_that_offers_nonsense_is_damaged(target, fields, message):
@@ -302,6 +320,40 @@ def test_a_manifest_that_offers_nonsense_is_damaged(target, fields, message):
     with pytest.raises(Damaged, match=message):
         target.install()
     assert not target.tree().exists()
+
+
+@pytest.mark.parametrize(("version", "error"), [("9" * 5000, Damaged), ("9" * 9, HostError)])
+def test_a_version_of_any_length_is_no_defect(target, version, error):
+    def change(statement):
+        statement["predicate"]["installer"] = f"{version}.0.0"
+
+    target.site.write(change)
+    with pytest.raises(error, match=r"manifest\.predicate\.installer|needs a newer unseal"):
+        target.install()
+
+
+def test_a_name_in_bin_that_several_want_is_said(target):
+    target.carry(tool("a-1.0"), tool("b-1.0"), python("3.13.3"), python("3.13.10"))
+    said = Notes()
+    options = InstallOptions(target.prefix.path, link=True)
+    assert verb.install(target.site.path, options, said).exit_code == 0
+    assert said.warnings == ["tool in bin/ is offered by a-1.0, b-1.0: the last one has it"]
+    assert (target.prefix.bin / "tool").readlink() == target.tree("b-1.0") / "bin/tool"
+
+
+def test_a_prefix_inside_of_the_bundle_is_refused(target):
+    inside = Prefix(target.site.path / "archives" / "prefix")
+    store = StateStore(inside.state)
+    other = target.path / "elsewhere"
+    target.prefix.path.rename(other)
+    inside.path.parent.mkdir(exist_ok=True)
+    other.rename(inside.path)
+    link = target.path / "by a link"
+    link.symlink_to(inside.path)
+    for path in (inside.path, link):
+        with pytest.raises(UsageError, match="the prefix is inside of the bundle"):
+            verb.install(target.site.path, InstallOptions(path))
+    assert store.load().receipts == 1
 
 
 def test_a_program_that_is_offered_and_missing_is_said(target):

@@ -105,6 +105,15 @@ def test_a_reason_that_no_receipt_can_hold_is_refused_before_anything(target, re
     assert target.receipts()[-1].overrides == {"allow_downgrade": "é" * 2000}
 
 
+def test_an_interrupt_while_the_words_are_read(capsys, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "parse", interrupt)
+    assert cli.main(["list"]) == 130
+    assert capsys.readouterr().err == "unseal: interrupted; the next run cleans up\n"
+
+
 def test_a_prefix_that_nothing_can_be_installed_to_trusts_nobody(target, capsys):
     root = str(target.path / "1.root.dsse.json")
     prefix = target.path / "new\nline"

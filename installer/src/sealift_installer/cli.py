@@ -31,9 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # A terminal without UTF-8 gets escapes, not a traceback.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    options = parse(sys.argv[1:] if arguments is None else arguments, _RUN)
     try:
-        return _run(options)
+        return _run(sys.argv[1:] if arguments is None else arguments)
     except BrokenPipeError:
         silence(sys.stdout)
         return _PIPE_CLOSED
@@ -43,8 +42,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return HostError.exit_code
 
 
-def _run(options: argparse.Namespace) -> int:
+def _run(arguments: Sequence[str]) -> int:
+    debug = False
     try:
+        options = parse(arguments, _RUN)
+        debug = options.debug
         code: int = options.run(options)
     except SealiftError as error:
         _fail(error)
@@ -55,12 +57,12 @@ def _run(options: argparse.Namespace) -> int:
     except (BrokenPipeError, CannotPrintError):
         raise
     except (MemoryError, OSError) as error:
-        if options.debug:
+        if debug:
             raise
         _say(f"unseal: the operating system refuses: {_reason(error)}")
         return HostError.exit_code
     except Exception as error:
-        if options.debug:
+        if debug:
             raise
         _say(f"unseal: a defect of unseal, please report it: {type(error).__name__}: {error!a}")
         _say("hint: --debug shows where")

@@ -14,21 +14,28 @@ from sealift_installer.account import accept_bundle, accept_roots, account, note
 from sealift_installer.authenticate import Authenticated, Terms, authenticate
 from sealift_installer.bundle import Bundle
 from sealift_installer.chunks import read_authenticated
-from sealift_installer.errors import BundleError, HostError, SealiftError, UsageError, printable
+from sealift_installer.errors import BundleError, SealiftError
 from sealift_installer.extract import Job, extract
-from sealift_installer.host import current_platform, fits
 from sealift_installer.links import LinkStyle, check_links, make_links
 from sealift_installer.prefix import LOCK_SECONDS, Prefix, remove_tree
-from sealift_installer.preflight import check_host, check_names, check_offered, check_paths
+from sealift_installer.preflight import (
+    check_apart,
+    check_host,
+    check_names,
+    check_offered,
+    check_paths,
+    contested,
+)
 from sealift_installer.publish import Publication, is_pending, publish, recover, standing
 from sealift_installer.records import Record, Records
 from sealift_installer.relocation import check_prefix
 from sealift_installer.report import InstallReport, Outcome, Progress, Silence
+from sealift_installer.selection import select
 from sealift_installer.smoke import needs_wrapper, smoke_test
 from sealift_installer.tree import TreeWriter
 from sealift_installer.trust.state import StateStore
 from sealift_schemas.index import Entry
-from sealift_schemas.manifest import Archive, Manifest
+from sealift_schemas.manifest import Archive
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +77,12 @@ def install(
     Raises:
         Untrusted, Damaged, RefusedByPolicy: as `authenticate` says; a receipt records it.
         HostError: this host cannot, or something that is not ours stands in the way.
-        UsageError: a name that is not in the bundle.
+        UsageError: a name that is not in the bundle, or a prefix inside of it.
     """
     progress = progress or Silence()
     prefix = Prefix(options.prefix)
     check_prefix(str(prefix.path))
+    check_apart(bundle, prefix.path)
     store = StateStore(prefix.state)
     if not store.exists():
         store.load()  # says how to get a root, before so much as a lock file is made
@@ -88,38 +96,6 @@ def install(
         for warning in authenticated.warnings:
             progress.warn(warning)
         return _install(_Run(prefix, store, options, progress, authenticated, seconds))
-
-
-def select(
-    manifest: Manifest, names: tuple[str, ...]
-) -> tuple[tuple[Archive, ...], dict[str, str]]:
-    """Return the archives to install, and those left out with the reason.
-
-    Raises:
-        UsageError: a name that is not in the bundle.
-        HostError: there is nothing for this host.
-    """
-    known = {archive.name: archive for archive in manifest.archives}
-    unknown = [printable(name) for name in names if name not in known]
-    if unknown:
-        carried = ", ".join(known) or "no archives"
-        raise UsageError(f"not in the bundle: {', '.join(unknown)}", hint=f"it carries {carried}")
-    if names:
-        return tuple(known[name] for name in dict.fromkeys(names)), {}
-    here = current_platform()
-    fitting = tuple(each for each in manifest.archives if fits(each.platform, here))
-    skipped = {
-        each.name: f"it is for {each.platform}, this host is {here}"
-        for each in manifest.archives
-        if each not in fitting
-    }
-    if not fitting:
-        platforms = ", ".join(sorted({each.platform for each in manifest.archives}))
-        raise HostError(
-            f"the bundle carries nothing for this host, {here}",
-            hint=f"it is for {platforms}" if platforms else "it carries no archives",
-        )
-    return fitting, skipped
 
 
 def _authenticate(bundle: Bundle, store: StateStore, options: InstallOptions) -> Authenticated:
@@ -169,6 +145,11 @@ def _preflight(run: _Run, archives: tuple[Archive, ...]) -> frozenset[str]:
         if there is not None and there.same_tree(record):
             present.add(archive.name)
         check_links(run.prefix, record, link=run.options.link)
+    if run.options.link:
+        for link, names in contested(archives).items():
+            run.progress.warn(
+                f"{link} in bin/ is offered by {', '.join(names)}: the last one has it"
+            )
     wanted = [archive for archive in archives if archive.name not in present]
     check_host(wanted, run.prefix.path)
     return frozenset(present)

@@ -7,10 +7,17 @@ from pathlib import Path
 
 from sealift_installer import host
 from sealift_installer.archives.members import check_path
-from sealift_installer.errors import Damaged, HostError, host_errors, printable
+from sealift_installer.errors import (
+    Damaged,
+    HostError,
+    UsageError,
+    host_errors,
+    mismatch,
+    printable,
+)
 from sealift_installer.limits import LIMITS, Limits
 from sealift_schemas.index import Entry
-from sealift_schemas.keys import KEY
+from sealift_schemas.keys import KEY, InstallKey
 from sealift_schemas.manifest import Archive
 
 # What a directory entry, an inode and half an unfilled block take, at the least, of each member.
@@ -39,12 +46,51 @@ def check_names(archive: Archive, limits: Limits = LIMITS) -> None:
     """Check what an archive is called, and that what it offers is inside of its tree.
 
     Raises:
-        Damaged: an interpreter's name is no install key, or a path leaves the tree.
+        Damaged: an interpreter's name is no install key or another platform's, a tool's name is
+            one, or a path leaves the tree.
     """
-    if archive.kind == "interpreter" and not KEY.fullmatch(archive.name):
+    key = KEY.fullmatch(archive.name)
+    if archive.kind != "interpreter":
+        # What is installed is recorded by name alone.
+        if key:
+            raise Damaged(f"the manifest calls a tool by an install key: {archive.name}")
+    elif key is None:
         raise Damaged(f"the manifest calls an interpreter by no install key: {archive.name}")
+    elif key["platform"] != archive.platform:
+        what = f"the manifest contradicts itself about the platform of {archive.name}"
+        raise Damaged(mismatch(what, key["platform"], archive.platform))
     for path in _offered(archive):
         check_path(path, limits)
+
+
+def check_apart(bundle: Path, prefix: Path) -> None:
+    """Check that the prefix is not in the bundle: nothing is written to a bundle.
+
+    Raises:
+        UsageError: it is.
+    """
+    with host_errors("cannot look at bundle and prefix"):
+        inside = bundle.is_dir() and prefix.resolve().is_relative_to(bundle.resolve())
+    if inside:
+        raise UsageError(
+            f"the prefix is inside of the bundle: {printable(str(prefix))}",
+            hint="choose another directory with --prefix",
+        )
+
+
+def contested(archives: Sequence[Archive]) -> dict[str, list[str]]:
+    """Return the names in `bin/` that several archives want, each with those, in order.
+
+    Interpreters of one minor version are no rivals: their names go through one link, which leads
+    to the newest of them.
+    """
+    wanted: dict[str, dict[str, str]] = {}
+    for archive in archives:
+        key = KEY.fullmatch(archive.name)
+        group = archive.name if key is None else InstallKey.parse(archive.name).minor_key
+        for link in archive.links:
+            wanted.setdefault(link, {})[group] = archive.name
+    return {link: [*groups.values()] for link, groups in wanted.items() if len(groups) > 1}
 
 
 def check_offered(archive: Archive, tree: Path) -> None:

@@ -47,7 +47,7 @@ LIBRARY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,99}")
 GLIBC = re.compile(r"[0-9]{1,2}\.[0-9]{1,3}")
 PREFIX = re.compile(r"/[^\x00-\x1f\x7f]*[^/\x00-\x1f\x7f]")
 PLATFORM_OR_ANY = re.compile(rf"any|{PLATFORM.pattern}")
-INSTALLER_VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+")
+INSTALLER_VERSION = re.compile(r"[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}")
 
 
 @dataclass(frozen=True, slots=True)
