@@ -17,6 +17,7 @@ from sealift_bundler import __version__
 from sealift_bundler.downloads_json import public_url
 from sealift_bundler.inspect import Inspection
 from sealift_installer.errors import Damaged, UsageError, host_errors, mismatch, printable
+from sealift_installer.trust.coverage import write_checksums
 from sealift_schemas.index import count_installed
 from sealift_schemas.lock import Lock, LockedArchive
 from sealift_schemas.manifest import CHUNK_SIZE, Archive, BundleFile, Manifest, Source
@@ -119,7 +120,8 @@ class Draft:
         data = manifest.encode()
         with host_errors("cannot write the bundle"):
             (self.directory / "manifest.json").write_bytes(data)
-            (self.directory / "SHA256SUMS").write_bytes(checksums(manifest, data))
+            sums = write_checksums(manifest, hashlib.sha256(data).hexdigest())
+            (self.directory / "SHA256SUMS").write_bytes(sums)
         return manifest
 
     def add_control(self, path: str, data: bytes) -> None:
@@ -173,13 +175,6 @@ class Draft:
                 output.write(data)
                 written += len(data)
         return BundleFile(name, written, own.hexdigest(), tuple(chunks))
-
-
-def checksums(manifest: Manifest, data: bytes) -> bytes:
-    """Return SHA256SUMS: the payload files and manifest.json (its bytes are `data`), by path."""
-    digests = {file.path: file.sha256 for file in manifest.files}
-    digests["manifest.json"] = hashlib.sha256(data).hexdigest()
-    return "".join(f"{digests[path]}  {path}\n" for path in sorted(digests)).encode("ascii")
 
 
 def check_output(output: Path) -> None:

@@ -1,12 +1,12 @@
 """Signing a bundle that was written: the manifest's envelope, and SHA256SUMS beside it."""
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
 from sealift_bundler.keys import keyid
 from sealift_bundler.schema import check_documents
 from sealift_bundler.sign.signer import Signer, check_clock, sign_envelope
-from sealift_bundler.write import checksums
 from sealift_installer.bundle import CHECKSUMS, ENVELOPE, MANIFEST, Bundle, signature_name
 from sealift_installer.errors import (
     Damaged,
@@ -15,6 +15,7 @@ from sealift_installer.errors import (
     mismatch,
 )
 from sealift_installer.limits import LIMITS
+from sealift_installer.trust.coverage import write_checksums
 from sealift_schemas.envelope import Envelope, Signature
 from sealift_schemas.manifest import PAYLOAD_TYPE, Manifest
 
@@ -36,7 +37,7 @@ def sign_bundle(path: Path, signers: Sequence[Signer]) -> tuple[str, ...]:
     with documents_damaged(MANIFEST):
         manifest = Manifest.read(data, limit=LIMITS.envelope)
     check_clock(manifest.created, "the bundle")
-    sums = checksums(manifest, data)
+    sums = write_checksums(manifest, hashlib.sha256(data).hexdigest())
     if bundle.read(CHECKSUMS, LIMITS.checksums) != sums:
         raise Damaged(f"{CHECKSUMS} does not say what {MANIFEST} says: {path}")
     envelope = sign_envelope(data, PAYLOAD_TYPE, signers, _existing(bundle, data))
