@@ -296,6 +296,19 @@ def test_an_archive_that_is_not_its_index_is_damaged(target, members, message):
     assert target.leftovers() == []
 
 
+@pytest.mark.parametrize("kind", ["link", "hardlink"])
+def test_a_link_that_leads_elsewhere_than_its_index_says_is_damaged(target, kind):
+    files = (Member("x", b"x"), Member("y", b"y"))
+    real = SimArchive("tool-1.0", (*files, Member("z", type=kind, target="x")))
+    told = (*files, Member("z", type=kind, target="y"))
+    target.carry(SimArchive("tool-1.0", told, data=pack(real)))
+    (outcome,) = target.install().outcomes
+    assert isinstance(outcome.error, Damaged)
+    assert "is not the one that its index describes" in outcome.error.message
+    assert f"Computed: {kind} top/z -> " in outcome.error.message
+    assert not target.tree().exists()
+
+
 def test_hostile_paths_are_refused_though_they_are_signed(target):
     target.carry(SimArchive("tool-1.0", (Member("x", b"x", path="../../escaped"),)))
     (outcome,) = target.install().outcomes
