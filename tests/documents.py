@@ -116,6 +116,25 @@ SPEC: dict[str, Any] = {
     "catalogs": ["catalog.json"],
     "expires_days": 90,
     "installer": {"pythons": ["3.11", "3.13"]},
+    "network": {
+        "proxy": "http://proxy.invalid:3128",
+        "ca": "ca.pem",
+        "host": [
+            {
+                "name": "example.invalid:8443",
+                "token_env": "EXAMPLE_TOKEN",
+                "client_cert": "client.pem",
+                "client_key": "client.key",
+            }
+        ],
+        "mirror": [
+            {
+                "prefix": "https://example.invalid/",
+                "urls": ["https://mirror.invalid/a/", "file:///srv/mirror"],
+                "exclusive": True,
+            }
+        ],
+    },
     "python": [
         {
             "request": "cpython@3.13",

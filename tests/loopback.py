@@ -4,10 +4,13 @@
         server.faults["/a.tar.gz"] = [Status(500), Truncated(100)]
 
 Each request for a path takes the next of its faults; the last one stays. What was asked for is in
-`server.requests`.
+`server.requests`. It understands Range and If-Range, and serves as a proxy for http addresses, of
+which it takes the path alone.
 """
 
+import gzip
 import hashlib
+import re
 import socket
 import ssl
 import struct
@@ -21,6 +24,8 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import unquote, urlsplit
 
+_RANGE = re.compile(r"bytes=(\d+)-")
+
 
 @dataclass(frozen=True)
 class Good:
@@ -32,34 +37,57 @@ class Status:
     """Answers with this status and a short body."""
 
     code: int
+    retry_after: str | None = None
 
 
 @dataclass(frozen=True)
 class Truncated:
-    """Announces the whole file and closes the connection after so many bytes of it."""
+    """Announces everything and closes the connection after so many bytes of the answer."""
+
+    after: int
+
+
+@dataclass(frozen=True)
+class Chunked:
+    """Sends the answer in chunks, and closes the connection after so many bytes (None: never)."""
+
+    after: int | None = None
+
+
+@dataclass(frozen=True)
+class Gzipped:
+    """Encodes the answer although nobody asked for it, and closes after so many bytes."""
 
     after: int
 
 
 @dataclass(frozen=True)
 class Reset:
-    """Resets the connection after so many bytes of the file; None: before the answer."""
+    """Resets the connection after so many bytes of the answer; None: before it."""
 
     after: int | None = None
 
 
 @dataclass(frozen=True)
 class Announced:
-    """Sends the whole file, and another length in the header (None: no length at all)."""
+    """Sends the whole answer, and another length in the header (None: no length at all)."""
 
     length: int | None
 
 
 @dataclass(frozen=True)
+class Unannounced:
+    """Tells no length and closes the connection after so many bytes."""
+
+    after: int
+
+
+@dataclass(frozen=True)
 class Redirect:
-    """Answers 302 with this address."""
+    """Leads to this address."""
 
     location: str
+    code: int = 302
 
 
 @dataclass(frozen=True)
@@ -72,12 +100,64 @@ class Body:
 
 @dataclass(frozen=True)
 class Slow:
-    """Waits so many seconds after half of the file."""
+    """Waits so many seconds after half of the answer."""
 
     seconds: float
 
 
-Fault = Good | Status | Truncated | Reset | Announced | Redirect | Body | Slow
+@dataclass(frozen=True)
+class SlowStart:
+    """Waits so many seconds before the answer."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Drip:
+    """Sends `size` bytes at a time, with a pause in seconds after each."""
+
+    pause: float
+    size: int
+
+
+@dataclass(frozen=True)
+class NoRange:
+    """Serves the whole file whatever part was asked for."""
+
+
+@dataclass(frozen=True)
+class WrongRange:
+    """Answers 206 with a part that starts `by` bytes beside the one that was asked for."""
+
+    by: int = 1
+
+
+@dataclass(frozen=True)
+class Tagged:
+    """Serves the file with this ETag (None: with none), and ends after so many bytes."""
+
+    etag: str | None
+    after: int | None = None
+
+
+Fault = (
+    Good
+    | Status
+    | Truncated
+    | Chunked
+    | Gzipped
+    | Reset
+    | Announced
+    | Unannounced
+    | Redirect
+    | Body
+    | Slow
+    | SlowStart
+    | Drip
+    | NoRange
+    | WrongRange
+    | Tagged
+)
 
 
 @dataclass(frozen=True)
@@ -86,6 +166,7 @@ class Request:
 
     path: str
     headers: Mapping[str, str] = field(default_factory=dict)
+    method: str = "GET"
 
 
 class LoopbackServer:
@@ -150,6 +231,14 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it
         """Say nothing; the requests are in `LoopbackServer.requests`."""
 
+    def do_CONNECT(self) -> None:
+        """Refuse to be a tunnel, with the status that the fault of the target names."""
+        owner = self.server.owner
+        owner.requests.append(Request(self.path, dict(self.headers.items()), "CONNECT"))
+        self.close_connection = True
+        fault = owner.next_fault(self.path)
+        self._answer(fault.code if isinstance(fault, Status) else 502, b"refused", {})
+
     def do_GET(self) -> None:
         """Answer one request, with its fault."""
         owner = self.server.owner
@@ -159,14 +248,17 @@ class _Handler(BaseHTTPRequestHandler):
         path = unquote(urlsplit(self.path).path)
         fault = owner.next_fault(path)
         if isinstance(fault, Status):
-            self._answer(fault.code, b"refused", {})
+            more = {} if fault.retry_after is None else {"Retry-After": fault.retry_after}
+            self._answer(fault.code, b"refused", more)
         elif isinstance(fault, Redirect):
-            self._answer(302, b"", {"Location": fault.location})
+            self._answer(fault.code, b"", {"Location": fault.location})
         elif isinstance(fault, Body):
             self._answer(200, fault.data, {"Content-Type": fault.content_type})
         elif fault == Reset(None):
             self._reset()
         else:
+            if isinstance(fault, SlowStart):
+                time.sleep(fault.seconds)
             self._serve(owner.directory / path.lstrip("/"), fault)
 
     def _serve(self, file: Path, fault: Fault) -> None:
@@ -174,22 +266,69 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(404, b"not found", {})
             return
         data = file.read_bytes()
-        etag = f'"{hashlib.sha256(data).hexdigest()[:16]}"'
-        if self.headers.get("If-None-Match") == etag:
+        etag: str | None = f'"{hashlib.sha256(data).hexdigest()[:16]}"'
+        if isinstance(fault, Tagged):
+            etag = fault.etag
+        if etag is not None and self.headers.get("If-None-Match") == etag:
             self._answer(304, b"", {"ETag": etag})
             return
-        length = fault.length if isinstance(fault, Announced) else len(data)
-        self._head(200, {"ETag": etag}, length)
-        if isinstance(fault, Truncated):
-            self.wfile.write(data[: fault.after])
-        elif isinstance(fault, Reset):
-            self.wfile.write(data[: fault.after])
-            self._reset()
-        elif isinstance(fault, Slow):
-            self.wfile.write(data[: len(data) // 2])
+        status, headers, body = self._part(data, etag, fault)
+        if isinstance(fault, Chunked):
+            self._send_chunks(status, headers, body, fault)
+            return
+        if isinstance(fault, Gzipped):
+            headers["Content-Encoding"] = "gzip"
+            body = gzip.compress(body)
+        length: int | None = len(body)
+        if isinstance(fault, Announced | Unannounced):
+            length = fault.length if isinstance(fault, Announced) else None
+        self._head(status, headers, length)
+        self._send(body, fault)
+
+    def _part(
+        self, data: bytes, etag: str | None, fault: Fault
+    ) -> tuple[int, dict[str, str], bytes]:
+        """Return status, headers and body for the part that is asked for, or for all."""
+        headers = {} if etag is None else {"ETag": etag}
+        asked = _RANGE.fullmatch(self.headers.get("Range", ""))
+        condition = self.headers.get("If-Range")
+        if not asked or condition not in {None, etag} or isinstance(fault, NoRange):
+            return 200, headers, data
+        start = int(asked[1])
+        if start >= len(data):
+            return 416, {"Content-Range": f"bytes */{len(data)}"}, b""
+        if isinstance(fault, WrongRange):
+            start += fault.by
+        headers["Content-Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
+        return 206, headers, data[start:]
+
+    def _send(self, body: bytes, fault: Fault) -> None:
+        if isinstance(fault, Slow):
+            self.wfile.write(body[: len(body) // 2])
             time.sleep(fault.seconds)
+            self.wfile.write(body[len(body) // 2 :])
+        elif isinstance(fault, Drip):
+            for start in range(0, len(body), fault.size):
+                self.wfile.write(body[start : start + fault.size])
+                time.sleep(fault.pause)
+        elif isinstance(fault, Truncated | Gzipped | Unannounced | Tagged | Reset):
+            self.wfile.write(body[: fault.after])
+            if isinstance(fault, Reset):
+                self._reset()
         else:
-            self.wfile.write(data)
+            self.wfile.write(body)
+
+    def _send_chunks(
+        self, status: int, headers: dict[str, str], body: bytes, fault: Chunked
+    ) -> None:
+        self._head(status, {**headers, "Transfer-Encoding": "chunked"}, None)
+        size = 10_000
+        for start in range(0, len(body), size):
+            if fault.after is not None and start >= fault.after:
+                return
+            piece = body[start : start + size]
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+        self.wfile.write(b"0\r\n\r\n")
 
     def _answer(self, code: int, body: bytes, headers: Mapping[str, str]) -> None:
         self._head(code, headers, len(body))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sealift_bundler.cache import Cache
-from sealift_bundler.fetch import fetch
+from sealift_bundler.fetch import Fetching, Wanted, fetch
 from sealift_installer.errors import HostError, UsageError
 
 DATA = b"an archive" * 1000
@@ -113,7 +113,7 @@ def test_the_directory_is_that_of_the_environment(
     assert Cache().directory.name == "sealift"
 
 
-def test_a_disk_that_takes_no_more_is_told_and_nothing_stays(tmp_path: Path) -> None:
+def test_a_disk_that_takes_no_more_is_told_and_what_came_is_kept(tmp_path: Path) -> None:
     source = tmp_path / "a.tar.gz"
     source.write_bytes(DATA)
     cache = Cache(tmp_path / "cache")
@@ -121,10 +121,11 @@ def test_a_disk_that_takes_no_more_is_told_and_nothing_stays(tmp_path: Path) -> 
     resource.setrlimit(resource.RLIMIT_FSIZE, (len(DATA) // 2, hard))
     try:
         with pytest.raises(HostError, match="cannot write the cache: File too large"):
-            fetch(source.as_uri(), filename="a.tar.gz", sha256=SHA256, cache=cache)
+            fetch(Wanted(source.as_uri(), "a.tar.gz", SHA256), Fetching(cache))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert [path for path in cache.directory.rglob("*") if path.is_file()] == []
+    assert list(cache.archives.glob("*")) == []
+    assert (cache.directory / "partial" / SHA256).read_bytes() == DATA[: len(DATA) // 2]
 
 
 def test_a_folder_in_an_archives_place_is_told(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from sealift_schemas.strictjson import DocumentError
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(web, "PATIENCE", web.Patience(read=0.3, pause=0.01))
+    monkeypatch.setattr(web, "PATIENCE", web.Patience(read=0.3, pause=0.01, attempts=3))
     monkeypatch.setenv("no_proxy", "127.0.0.1")
 
 

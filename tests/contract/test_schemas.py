@@ -19,7 +19,17 @@ from jsonschema import Draft202012Validator
 from referencing import Registry
 
 from documents import GOOD, READERS, at, places, removed, replaced
-from sealift_schemas import envelope, index, keys, lock, manifest, root, spec, strictjson
+from sealift_schemas import (
+    envelope,
+    index,
+    keys,
+    lock,
+    manifest,
+    network,
+    root,
+    spec,
+    strictjson,
+)
 from sealift_schemas.resources import SCHEMAS, read_schema
 from sealift_schemas.strictjson import LARGEST_INTEGER, DocumentError
 
@@ -213,6 +223,11 @@ def test_both_agree_when_several_things_are_changed(data: st.DataObject) -> None
 
 
 PATTERNS = {
+    "proxy": network.PROXY,
+    "host": network.HOST,
+    "variable": network.VARIABLE,
+    "mirroredPrefix": network.PREFIX,
+    "mirrorUrl": network.MIRROR,
     "sha256": strictjson.SHA256,
     "time": strictjson.TIME,
     "stream": manifest.STREAM,

@@ -10,7 +10,7 @@ from sealift_bundler.downloads_json import downloads_json
 from sealift_bundler.inspect import inspect_archive
 from sealift_bundler.lock import Locked, fits, read_lock, write_lock
 from sealift_bundler.paper import install_scripts, readme_text, verify_text
-from sealift_bundler.resolve import Means, make_lock, obtain, obtain_wheel
+from sealift_bundler.resolve import Means, make_lock, obtain, obtain_wheels
 from sealift_bundler.roots import RootFile, read_roots
 from sealift_bundler.runtime import own_wheels, requirements_text
 from sealift_bundler.seal import Verified, read_trusted_root, seal_bundle
@@ -104,8 +104,8 @@ def _write(
     """Fetch what is not in the cache, and write everything but the signatures to `place`."""
     _check_space(place, lock)
     means = options.means
-    paths = [obtain(site, archive, means) for archive in lock.archives]
-    wheels = {wheel.filename: obtain_wheel(wheel, means) for wheel in lock.wheels}
+    paths = obtain(site, lock.archives, means)
+    wheels = obtain_wheels(site, lock.wheels, means)
     draft = Draft(place, lock)
     for archive, path in zip(lock.archives, paths, strict=True):
         options.step(f"inspect: {archive.name}")

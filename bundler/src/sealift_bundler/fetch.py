@@ -1,153 +1,121 @@
-"""Fetches an archive into the cache, hashed while it is written; wrong bytes never get in."""
+"""Fetches archives into the cache, several at a time; what is there is not fetched again."""
 
-import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from sealift_bundler import web
+from sealift_bundler.access import Access
 from sealift_bundler.cache import Cache
+from sealift_bundler.download import Surroundings, Transfer, download, local_path
 from sealift_bundler.errors import NetworkError
-from sealift_bundler.progress import Progress, silent
-from sealift_installer.errors import (
-    Damaged,
-    UsageError,
-    host_errors,
-    mismatch,
-    printable,
-)
+from sealift_bundler.mirrors import find_addresses
+from sealift_bundler.parallel import run_parallel
+from sealift_bundler.partial import check_space, partial_size, remove_stale
+from sealift_bundler.progress import Progress
+from sealift_bundler.web_faults import shown
+from sealift_installer.errors import UsageError, printable
+
+__all__ = ["SCHEMES", "Fetching", "Wanted", "fetch", "fetch_all", "local_path"]
 
 SCHEMES = ("https", "http", "file")
 
 
 @dataclass(frozen=True, slots=True)
-class Transfer:
-    """What is to be brought from where; `size` is in bytes, None where it is not known."""
+class Wanted:
+    """An archive to be fetched.
+
+    Attributes:
+        url: the canonical address, as in the lock.
+        filename: the name without the digest, as in the lock.
+        sha256: what its bytes must be.
+        size: in bytes, where it is known.
+        implementation: of a managed Python, for uv's mirrors; empty for all else.
+    """
 
     url: str
     filename: str
     sha256: str
     size: int | None = None
-
-    @property
-    def shown(self) -> str:
-        """The address for messages, without secrets."""
-        return printable(web.public_url(self.url))
+    implementation: str = ""
 
 
-def fetch(  # noqa: PLR0913 - all but the first are keywords
-    url: str,
-    *,
-    filename: str,
-    sha256: str,
-    cache: Cache,
-    offline: bool = False,
-    size: int | None = None,
-    progress: Progress = silent,
+@dataclass(frozen=True, slots=True)
+class Fetching:
+    """How to fetch: into which cache, on which way; `offline` takes what is on this machine."""
+
+    cache: Cache
+    access: Access = field(default_factory=lambda: Access(patience=web.PATIENCE))
+    offline: bool = False
+    progress: Progress = field(default_factory=Progress)
+
+
+def fetch(wanted: Wanted, how: Fetching) -> Path:
+    """Return one archive's file in the cache. Raises what `fetch_all` raises."""
+    return fetch_all([wanted], how)[0]
+
+
+def fetch_all(wanted: Sequence[Wanted], how: Fetching) -> list[Path]:
+    """Return the archives' files in the cache, in order, from there or from their addresses.
+
+    Every one is tried before an error is raised, unless this host is at fault.
+
+    Raises:
+        Damaged: bytes have another digest or size.
+        NetworkError: a server cannot be reached or does not deliver, or `offline` is set and an
+            archive is not here.
+        HostError: the cache cannot be written, or a file cannot be read.
+        UsageError: an address has another scheme, or a token or a mirror is wrong.
+    """
+    transfers = {(one.sha256, one.filename): _transfer(one, how) for one in wanted}
+    todo = tuple(transfers.values())
+    around = Surroundings(how.cache, how.progress)
+
+    def obtain(transfer: Transfer, session: web.Session) -> Path:
+        return _obtain(transfer, session, around, offline=how.offline)
+
+    with how.progress:
+        sizes = [one.size for one in todo if one.size is not None]
+        how.progress.expect(len(todo), sum(sizes) if len(sizes) == len(todo) else None)
+        _prepare(todo, how)
+        paths = run_parallel(todo, obtain, how.access, around.stop) if todo else []
+    found = dict(zip(transfers, paths, strict=True))
+    return [found[one.sha256, one.filename] for one in wanted]
+
+
+def _transfer(wanted: Wanted, how: Fetching) -> Transfer:
+    if urlsplit(wanted.url).scheme not in SCHEMES:
+        raise UsageError(
+            f"cannot fetch {shown(wanted.url)}", hint=f"addresses start with {', '.join(SCHEMES)}"
+        )
+    addresses = find_addresses(wanted.url, wanted.implementation, how.access.mirrors)
+    return Transfer(addresses, wanted.filename, wanted.sha256, wanted.size)
+
+
+def _prepare(transfers: Sequence[Transfer], how: Fetching) -> None:
+    """See that what is missing fits on the disk, as far as sizes are known."""
+    remove_stale(how.cache)
+    missing = [one for one in transfers if not how.cache.path(one.sha256, one.filename).exists()]
+    sizes = [one.size for one in missing if one.size is not None]
+    here = sum(partial_size(how.cache, one.sha256) for one in missing)
+    if sizes:
+        check_space(how.cache.directory, sum(sizes) - here, how.access.patience.room)
+
+
+def _obtain(
+    transfer: Transfer, session: web.Session, around: Surroundings, *, offline: bool
 ) -> Path:
-    """Return the archive's file in the cache, from where it is or from `url` (https, http, file).
-
-    Args:
-        url: the address.
-        filename: the name without the digest, as in the lock.
-        sha256: what its bytes must be.
-        cache: where it is kept.
-        offline: take it from the cache or from this machine, or fail.
-        size: in bytes, where it is known.
-        progress: is told the bytes so far.
-
-    Raises:
-        Damaged: the bytes have another digest or size.
-        NetworkError: the server cannot be reached or does not deliver, or `offline` is set and
-            the archive is not here.
-        HostError: the cache cannot be written, or the file cannot be read.
-        UsageError: the address has another scheme.
-    """
-    transfer = Transfer(url, filename, sha256, size)
-    scheme = urlsplit(url).scheme
-    if scheme not in SCHEMES:
-        raise UsageError(
-            f"cannot fetch {transfer.shown}", hint=f"addresses start with {', '.join(SCHEMES)}"
-        )
-    cached = cache.lookup(sha256, filename)
+    cached = around.cache.lookup(transfer.sha256, transfer.filename)
     if cached is not None:
+        around.progress.finish(transfer.filename, cached.stat().st_size, fetched=False)
         return cached
-    if scheme == "file":
-        return _copy(transfer, cache, progress)
     if offline:
-        raise NetworkError(
-            f"{printable(filename)} is not in the cache and --offline is set",
-            hint=f"it would come from {transfer.shown}",
-        )
-    return _download(transfer, cache, progress)
-
-
-def local_path(url: str) -> Path:
-    """Return the path of a file URL.
-
-    Raises:
-        UsageError: it names another machine.
-    """
-    parts = urlsplit(url)
-    if parts.netloc not in {"", "localhost"}:
-        raise UsageError(
-            f"{printable(url)} names another machine", hint="a file's URL starts with file:///"
-        )
-    return Path(unquote(parts.path))
-
-
-def _copy(transfer: Transfer, cache: Cache, progress: Progress) -> Path:
-    with host_errors(f"cannot read {transfer.shown}"):
-        file = local_path(transfer.url).open("rb")
-    with file:
-        return _store(transfer, iter(lambda: file.read(web.BLOCK), b""), cache, progress)
-
-
-def _download(transfer: Transfer, cache: Cache, progress: Progress) -> Path:
-    for last in web.PATIENCE.tries():
-        try:
-            return _attempt(transfer, cache, progress)
-        except web.Transient:
-            if last:
-                raise
-    raise AssertionError  # tries() always has a last one
-
-
-def _attempt(transfer: Transfer, cache: Cache, progress: Progress) -> Path:
-    with web.get(transfer.url) as response:
-        size = web.body_size(response)
-        if None not in {size, transfer.size} and size != transfer.size:
-            message = f"{transfer.shown} has another size than the lock says"
-            raise Damaged(mismatch(message, f"{transfer.size} bytes", f"{size} bytes"))
-        return _store(
-            replace(transfer, size=size or transfer.size),
-            web.read_body(response, transfer.url),
-            cache,
-            progress,
-        )
-
-
-def _store(transfer: Transfer, blocks: Iterable[bytes], cache: Cache, progress: Progress) -> Path:
-    """Write the blocks beside the cache's archives; adopt the file if its digest is right."""
-    digest = hashlib.sha256()
-    done = 0
-    with cache.temporary() as temporary:
-        with host_errors("cannot write the cache"), temporary.open("wb") as file:
-            for block in blocks:
-                done += len(block)
-                if transfer.size is not None and done > transfer.size:
-                    break
-                digest.update(block)
-                file.write(block)
-                progress(transfer.filename, done, transfer.size)
-        if transfer.size not in {None, done}:
-            message = f"{transfer.shown} has another size than expected"
-            raise Damaged(mismatch(message, f"{transfer.size} bytes", f"{done} bytes or more"))
-        if digest.hexdigest() != transfer.sha256:
-            message = f"{transfer.shown} has other bytes than expected"
-            raise Damaged(
-                mismatch(message, f"sha256 {transfer.sha256}", f"sha256 {digest.hexdigest()}"),
-                hint="nothing was kept of it",
+        local = tuple(each for each in transfer.addresses if urlsplit(each).scheme == "file")
+        if not local:
+            raise NetworkError(
+                f"{printable(transfer.filename)} is not in the cache and --offline is set",
+                hint=f"it would come from {shown(transfer.addresses[0])}",
             )
-        return cache.adopt(temporary, transfer.sha256, transfer.filename)
+        transfer = replace(transfer, addresses=local)
+    return download(transfer, session, around)

@@ -68,10 +68,11 @@ def write_lock(path: Path, lock: Lock) -> None:
 def spec_digest(spec: Spec) -> str:
     """Return the SHA-256 of what decides the contents of a bundle.
 
-    That is the spec but for who signs, and what this program adds: its version, and the pins of
-    the installer that travels.
+    That is the spec but for who signs and by which way archives come, and what this program adds:
+    its version, and the pins of the installer that travels.
     """
     wanted = asdict(replace(spec, keys=(), roots=""))
+    del wanted["network"]
     pins = files("sealift_bundler").joinpath("pins", "installer.txt").read_bytes()
     meaning = {
         "spec": wanted,

@@ -1,43 +1,152 @@
-"""Progress on stderr, one line that is written anew, and only where a person watches a terminal."""
+"""Progress on stderr: bars where a person watches a terminal, lines elsewhere, or nothing."""
 
 import sys
-import time
-from collections.abc import Callable
-from typing import TextIO
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TextIO
 
-# Called with a name, the bytes so far and the bytes in all (None: not known), the last time with
-# as many bytes as there are.
-Progress = Callable[[str, int, int | None], None]
-# The line is written at most this often, in seconds.
-_PAUSE = 0.1
-_MIB = 1024 * 1024
+from sealift_bundler.sizes import show_size
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
 _WIDTH = 48
 
 
-def silent(name: str, done: int, total: int | None) -> None:
-    """Show nothing."""
+class Progress:
+    """Is told what is fetched, by several threads; this one shows nothing.
+
+    It is entered before the first file and left after the last.
+    """
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Show no more."""
+
+    def expect(self, files: int, size: int | None) -> None:
+        """Learn how many files are to come, and how many bytes in all, if that is known."""
+
+    def show(self, name: str, done: int, total: int | None) -> None:
+        """Learn that a file has `done` bytes by now, of `total` if that is known."""
+
+    def finish(self, name: str, size: int, *, fetched: bool) -> None:
+        """Learn that a file is here with all its `size` bytes, `fetched` or found in the cache."""
+
+    def note(self, text: str) -> None:
+        """Learn what a person should know, such as that a server has to be asked again."""
 
 
 def progress(*, quiet: bool = False, stream: TextIO | None = None) -> Progress:
-    """Return what shows progress: `silent` where `quiet` is set or `stream` is no terminal."""
+    """Return what shows progress on `stream`: bars on a terminal, else lines; with `quiet` nothing.
+
+    Args:
+        quiet: show nothing.
+        stream: else stderr.
+    """
     stream = sys.stderr if stream is None else stream
-    return silent if quiet or not stream.isatty() else _Line(stream).show
+    if quiet:
+        return Progress()
+    return Bars(stream) if stream.isatty() else Lines(stream)
 
 
-class _Line:
+class Lines(Progress):
+    """A line for each file that was fetched."""
+
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._shown = 0.0
+
+    def finish(self, name: str, size: int, *, fetched: bool) -> None:
+        """Name a file that has come."""
+        if fetched:
+            self.note(f"fetched {name}, {show_size(size)}")
+
+    def note(self, text: str) -> None:
+        """Print a line."""
+        # One call, so that lines of two threads do not mix.
+        self._stream.write(f"{text}\n")
+        self._stream.flush()
+
+
+class Bars(Progress):
+    """A bar for each file that comes and one for all, with rate and time left; then nothing."""
+
+    def __init__(self, stream: TextIO) -> None:
+        # Takes 0.1 s to import, and only a person needs it.
+        from rich import progress as bars
+        from rich.console import Console
+
+        self._bars = bars.Progress(
+            bars.TextColumn("{task.description}", markup=False),
+            bars.BarColumn(),
+            bars.DownloadColumn(binary_units=True),
+            bars.TransferSpeedColumn(),
+            bars.TimeRemainingColumn(),
+            console=Console(file=stream, force_terminal=True),
+            transient=True,
+        )
+        self._tasks: dict[str, TaskID] = {}
+        self._done: dict[str, int] = {}
+        self._files = 0
+        self._all: TaskID | None = None
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Take the bars away."""
+        self._bars.stop()
+        self._tasks.clear()
+        self._done.clear()
+        self._files = 0
+        if self._all is not None:
+            self._bars.remove_task(self._all)
+            self._all = None
+
+    def expect(self, files: int, size: int | None) -> None:
+        """Show the bar of all, where there are several files."""
+        if files > 1:
+            self._files = files
+            self._all = self._bars.add_task(f"0 of {files} files", total=size)
 
     def show(self, name: str, done: int, total: int | None) -> None:
-        now = time.monotonic()
-        complete = total is not None and done >= total
-        if not complete and now - self._shown < _PAUSE:
-            return
-        self._shown = now
-        amount = f"{done / _MIB:.1f}"
-        of = f"{amount} MiB" if total is None else f"{amount} of {total / _MIB:.1f} MiB"
-        short = name if len(name) <= _WIDTH else f"{name[: _WIDTH - 3]}..."
-        # The line is erased once complete, so that what is printed next stands by itself.
-        self._stream.write("\r\x1b[K" if complete else f"\r\x1b[K{short}  {of}")
-        self._stream.flush()
+        """Move the bar of a file."""
+        task = self._tasks.get(name)
+        if task is None:
+            # What was there before is no part of the rate.
+            short = name if len(name) <= _WIDTH else f"{name[: _WIDTH - 3]}..."
+            task = self._tasks[name] = self._bars.add_task(short, total=total, completed=done)
+        self._bars.update(task, completed=done, total=total)
+        self._count(name, done)
+
+    def finish(self, name: str, size: int, *, fetched: bool) -> None:  # noqa: ARG002 - both count
+        """Take the bar of a file away."""
+        task = self._tasks.pop(name, None)
+        if task is not None:
+            self._bars.remove_task(task)
+        self._count(name, size)
+        if self._all is not None:
+            left = len(self._tasks)
+            here = len(self._done) - left
+            self._bars.update(self._all, description=f"{here} of {self._files} files")
+
+    def note(self, text: str) -> None:
+        """Print a line above the bars."""
+        self._bars.console.print(text, markup=False, highlight=False)
+
+    def _count(self, name: str, done: int) -> None:
+        gained = done - self._done.get(name, 0)
+        self._done[name] = done
+        if self._all is not None and gained:
+            self._bars.advance(self._all, gained)

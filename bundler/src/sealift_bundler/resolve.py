@@ -8,12 +8,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sealift_bundler import lock as locks
+from sealift_bundler import web
+from sealift_bundler.access import read_access
 from sealift_bundler.cache import Cache
 from sealift_bundler.catalogs.load import Catalog, default_locations, load_catalog
 from sealift_bundler.catalogs.requests import PythonRequest
 from sealift_bundler.errors import NetworkError
-from sealift_bundler.fetch import fetch
-from sealift_bundler.progress import Progress, silent
+from sealift_bundler.fetch import Fetching, Wanted, fetch_all
+from sealift_bundler.progress import Progress
 from sealift_bundler.runtime import resolve_wheels, suffices
 from sealift_bundler.site import Site
 from sealift_bundler.sources.found import Found
@@ -35,8 +37,17 @@ class Means:
     cache: Cache
     offline: bool = False
     upgrade: bool = False
-    progress: Progress = silent
+    progress: Progress = field(default_factory=Progress)
     warn: Callable[[str], None] = lambda _: None
+
+    def fetching(self, site: Site) -> Fetching:
+        """Return how to fetch what the site wants.
+
+        Raises:
+            UsageError: `[network]` of the spec names what is not there.
+        """
+        access = read_access(site.spec.network, site.directory, web.PATIENCE)
+        return Fetching(self.cache, access, self.offline, self.progress)
 
 
 @dataclass(slots=True)
@@ -104,7 +115,7 @@ def make_lock(site: Site, means: Means, now: str) -> locks.Locked:
         found += search.package(package)
     for installed in spec.installed:
         found.append(find_installed(installed, means.cache))
-    archives = tuple(_locked(one, means) for one in _distinct(found))
+    archives = _locked(_distinct(found), site, means)
     new = Lock(
         stream=spec.stream,
         sequence=1,
@@ -117,24 +128,21 @@ def make_lock(site: Site, means: Means, now: str) -> locks.Locked:
     return locks.settle(new, old, spec, now)
 
 
-def obtain(site: Site, archive: LockedArchive, means: Means) -> Path:
-    """Return the file of a locked archive in the cache, fetched or captured again if need be.
+def obtain(site: Site, archives: Sequence[LockedArchive], means: Means) -> list[Path]:
+    """Return the files of locked archives in the cache, fetched or captured again if need be.
 
     Raises:
-        NetworkError: it cannot be fetched.
-        Damaged: it is not what the lock says, or this machine's interpreter has changed.
+        NetworkError: one cannot be fetched.
+        Damaged: one is not what the lock says, or this machine's interpreter has changed.
         HostError: the cache cannot be written.
     """
-    if archive.source != "captured":
-        return fetch(
-            archive.url,
-            filename=archive.filename,
-            sha256=archive.sha256,
-            cache=means.cache,
-            offline=means.offline,
-            size=archive.size,
-            progress=means.progress,
-        )
+    fetched = [archive for archive in archives if archive.source != "captured"]
+    found = fetch_all([_wanted(one) for one in fetched], means.fetching(site))
+    paths = {one.name: path for one, path in zip(fetched, found, strict=True)}
+    return [paths.get(one.name) or _captured(site, one, means) for one in archives]
+
+
+def _captured(site: Site, archive: LockedArchive, means: Means) -> Path:
     path = means.cache.lookup(archive.sha256, archive.filename)
     if path is not None:
         return path
@@ -151,18 +159,11 @@ def obtain(site: Site, archive: LockedArchive, means: Means) -> Path:
     return path
 
 
-def obtain_wheel(wheel: LockedWheel, means: Means) -> bytes:
-    """Return the bytes of a locked wheel. Raises what `obtain` raises."""
-    path = fetch(
-        wheel.url,
-        filename=wheel.filename,
-        sha256=wheel.sha256,
-        cache=means.cache,
-        offline=means.offline,
-        size=wheel.size,
-        progress=means.progress,
-    )
-    return path.read_bytes()
+def obtain_wheels(site: Site, wheels: Sequence[LockedWheel], means: Means) -> dict[str, bytes]:
+    """Return the bytes of locked wheels by file name. Raises what `obtain` raises."""
+    wanted = [Wanted(one.url, one.filename, one.sha256, one.size) for one in wheels]
+    paths = fetch_all(wanted, means.fetching(site))
+    return {one.filename: path.read_bytes() for one, path in zip(wheels, paths, strict=True)}
 
 
 def load_catalogs(site: Site | None, means: Means) -> list[Catalog]:
@@ -244,18 +245,17 @@ def _distinct(found: Iterable[Found]) -> list[Found]:
     return [by_name[name] for name in sorted(by_name)]
 
 
-def _locked(found: Found, means: Means) -> LockedArchive:
-    if found.size is not None:
-        return found.locked(found.size)
-    path = fetch(
-        found.url,
-        filename=found.filename,
-        sha256=found.sha256,
-        cache=means.cache,
-        offline=means.offline,
-        progress=means.progress,
-    )
-    return found.locked(path.stat().st_size)
+def _locked(found: Sequence[Found], site: Site, means: Means) -> tuple[LockedArchive, ...]:
+    """Return what was found as the lock names it; what has no known size is fetched for it."""
+    unknown = [one for one in found if one.size is None]
+    paths = fetch_all([_wanted(one) for one in unknown], means.fetching(site))
+    sizes = {one.name: path.stat().st_size for one, path in zip(unknown, paths, strict=True)}
+    return tuple(one.locked(sizes[one.name] if one.size is None else one.size) for one in found)
+
+
+def _wanted(one: Found | LockedArchive) -> Wanted:
+    implementation = one.recipe if one.source == "python" else ""
+    return Wanted(one.url, one.filename, one.sha256, one.size, implementation)
 
 
 def _wheels(

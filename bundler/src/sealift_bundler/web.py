@@ -1,125 +1,70 @@
 """The one door to the network: GET over requests, with our errors and without secrets in them."""
 
+import os
 import re
-import socket
-import ssl
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from urllib.parse import urlsplit, urlunsplit
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+from urllib.parse import urlsplit
 
 import requests
-import urllib3
+from requests.utils import select_proxy, should_bypass_proxies
 
 from sealift_bundler import __version__
+from sealift_bundler.access import Access
 from sealift_bundler.errors import NetworkError
-from sealift_installer.errors import printable
+from sealift_bundler.patience import Patience
+from sealift_bundler.web_faults import Transient, faults, public_url, refusal, shown
+from sealift_installer.errors import HostError, printable
 
-# Bytes read at once.
-BLOCK = 256 * 1024
-_TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
-_HTML = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html|head)\b", re.IGNORECASE)
-
-
-class Transient(NetworkError):
-    """A fault that may be gone when it is tried again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long and how often: time-outs and the first pause in seconds; each pause is doubled."""
-
-    connect: float = 10.0
-    read: float = 60.0
-    attempts: int = 3
-    pause: float = 0.5
-
-    def tries(self) -> Iterator[bool]:
-        """Yield once for each attempt whether it is the last, with a pause between them."""
-        for number in range(1, self.attempts + 1):
-            yield number == self.attempts
-            time.sleep(self.pause * 2 ** (number - 1))
-
+__all__ = ["PATIENCE", "Patience", "Session", "Transient", "body_size", "faults", "get"]
+__all__ += ["public_url", "read_body"]
 
 PATIENCE = Patience()
+_ACCEPTED = frozenset({200, 304})
+_HTML = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html|head)\b", re.IGNORECASE)
+_PARTIAL = 206
 
 
-def public_url(url: str) -> str:
-    """Return `url` without user, password, query and fragment, fit for a message or a bundle."""
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+class Session(requests.Session):
+    """Connections that are used again, by one thread at a time, on the ways that `access` names.
 
-
-@contextmanager
-def get(url: str, *, headers: Mapping[str, str] | None = None) -> Iterator[requests.Response]:
-    """Ask for `url`; the answer is 200, or 304 where `headers` make a condition.
-
-    The body is as it was sent (`read_body`), since no encoding is accepted: an archive's digest is
-    that of the published bytes.
-
-    Raises:
-        Transient: a fault that may pass.
-        NetworkError: any other fault; a redirect from https to http is one.
+    The environment comes first, as it does for uv and curl: HTTP_PROXY, HTTPS_PROXY, NO_PROXY,
+    REQUESTS_CA_BUNDLE, SSL_CERT_FILE, and ~/.netrc.
     """
-    asked = {
-        "Accept-Encoding": "identity",
-        "User-Agent": f"sealift/{__version__}",
-        **(headers or {}),
-    }
-    timeouts = (PATIENCE.connect, PATIENCE.read)
-    with (
-        faults(url),
-        _Session() as session,
-        session.get(url, headers=asked, stream=True, timeout=timeouts) as response,
-    ):
-        status = response.status_code
-        if status not in {200, 304}:
-            kind = Transient if status in _TRANSIENT_STATUS else NetworkError
-            reason = f"{status} {printable(response.reason or '')}".rstrip()
-            raise kind(f"{_shown(url)}: the server answered {reason}", hint=_hint(status))
-        yield response
 
+    def __init__(self, access: Access | None = None) -> None:
+        super().__init__()
+        self.access = Access(patience=PATIENCE) if access is None else access
+        # An archive's digest is that of the published bytes, so no encoding is accepted.
+        self.headers["Accept-Encoding"] = "identity"
+        self.headers["User-Agent"] = f"sealift/{__version__}"
+        self.verify = os.environ.get("SSL_CERT_FILE") or self.access.ca or True
+        self.max_redirects = self.access.patience.redirects
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
 
-def read_body(response: requests.Response, url: str) -> Iterator[bytes]:
-    """Yield the body's bytes as they come, at most `BLOCK` at once.
+    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+        """Send a request, and each one that a redirect leads to, with what is for its host alone.
 
-    Raises:
-        Transient: the body ends early or the connection breaks.
-        NetworkError: it is a web page, such as those of logins and proxies.
-    """
-    first = True
-    with faults(url):
-        while block := response.raw.read(BLOCK, decode_content=False):
-            if first and _HTML.match(block):
-                raise NetworkError(
-                    f"{_shown(url)}: the server sent a web page instead of the file",
-                    hint="a login or a proxy may stand in between",
-                )
-            first = False
-            yield block
+        Raises:
+            HostError: a file with certificates cannot be read.
+            UsageError: a token is missing.
+        """
+        url = request.url or ""
+        options["cert"] = self.access.certificate(url)
+        options["proxies"] = self._proxies(url, options.get("proxies") or {})
+        token = self.access.token(url)
+        if token is not None:
+            # requests takes it off again where a redirect leads to another host.
+            request.headers["Authorization"] = f"Bearer {token}"
+        try:
+            return super().send(request, **options)
+        except requests.RequestException:
+            raise
+        except OSError as error:
+            raise HostError(f"cannot read the certificates: {printable(str(error))}") from None
 
-
-def body_size(response: requests.Response) -> int | None:
-    """Return the size in bytes that the server announced, or None."""
-    text = response.headers.get("Content-Length", "")
-    return int(text) if text.isascii() and text.isdigit() else None
-
-
-@contextmanager
-def faults(url: str) -> Iterator[None]:
-    """Turn what requests and urllib3 raise into our errors.
-
-    Their own messages name the whole URL, with whatever secrets it holds; so only the cause is
-    told.
-    """
-    try:
-        yield
-    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-        raise _translated(error, url) from None
-
-
-class _Session(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         """Return where a redirect leads; from https it never leads to http."""
         target = super().get_redirect_target(resp)
@@ -127,58 +72,77 @@ class _Session(requests.Session):
             scheme = urlsplit(target).scheme
             plain = scheme == "http" and urlsplit(resp.url).scheme == "https"
             if plain or scheme not in {"http", "https", ""}:
+                resp.close()
                 raise NetworkError(
-                    f"{_shown(resp.url)}: refused a redirect to {_shown(target)}",
+                    f"{shown(resp.url)}: refused a redirect to {shown(target)}",
                     hint="an https address must lead to https alone",
                 )
         return target
 
-
-def _translated(error: Exception, url: str) -> NetworkError:
-    causes = list(_causes(error))
-    for cause in causes:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            message = f"{_shown(url)}: the certificate is not trusted: {cause.verify_message}"
-            hint = "REQUESTS_CA_BUNDLE names a file with the certificates of another authority"
-            return NetworkError(message, hint=hint)
-        if isinstance(cause, requests.TooManyRedirects):
-            return NetworkError(f"{_shown(url)}: too many redirects")
-        if isinstance(cause, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema):
-            return NetworkError(f"{_shown(url)}: not an address that can be fetched")
-    return Transient(f"{_shown(url)}: {_reason(causes)}")
+    def _proxies(self, url: str, named: Mapping[str, str]) -> dict[str, str]:
+        """Return the proxies for this address: the environment's, else the spec's, or none."""
+        if should_bypass_proxies(url, no_proxy=None):
+            return {}
+        proxy = self.access.proxy
+        if proxy is None or select_proxy(url, dict(named)) is not None:
+            return dict(named)
+        return {"http": proxy, "https": proxy}
 
 
-def _reason(causes: list[BaseException]) -> str:
-    for cause in causes:
-        if isinstance(cause, socket.gaierror):
-            return "the server's name is not known"
-        if isinstance(cause, requests.Timeout | urllib3.exceptions.TimeoutError | TimeoutError):
-            return "no answer in time"
-        if isinstance(cause, urllib3.exceptions.IncompleteRead):
-            return "the connection ended before the file did"
-        if isinstance(cause, OSError) and cause.strerror:
-            return cause.strerror[:1].lower() + cause.strerror[1:]
-    return "the connection broke"
+@contextmanager
+def get(
+    url: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    session: Session | None = None,
+    accepted: Collection[int] = _ACCEPTED,
+) -> Iterator[requests.Response]:
+    """Ask for `url`; the answer's status is one of `accepted`.
+
+    The body is as it was sent (`read_body`).
+
+    Args:
+        url: the address.
+        headers: those beside our own, such as conditions.
+        session: the connections to be used; else new ones on the direct way.
+        accepted: which statuses the caller can use.
+
+    Raises:
+        Transient: a fault that may pass.
+        NetworkError: any other fault; a redirect from https to http is one.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(faults(url))
+        session = session or stack.enter_context(Session())
+        patience = session.access.patience
+        response = stack.enter_context(
+            session.get(url, headers=headers, stream=True, timeout=patience.timeouts)
+        )
+        if response.status_code not in accepted:
+            raise refusal(response, url, patience.longest_wait)
+        yield response
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error and those it wraps, the innermost first."""
-    if error is None:
-        return
-    inner = error.__cause__ or error.__context__
-    yield from _causes(inner)
-    # urllib3 hands the cause on in `reason`, requests in the first argument.
-    wrapped = getattr(error, "reason", None) or (error.args[0] if error.args else None)
-    if isinstance(wrapped, BaseException) and wrapped is not inner:
-        yield from _causes(wrapped)
-    yield error
+def read_body(response: requests.Response, url: str) -> Iterator[bytes]:
+    """Yield the body's bytes as they come, at most `Patience.block` at once.
+
+    Raises:
+        Transient: the body ends early or the connection breaks.
+        NetworkError: it is a web page, such as those of logins and proxies.
+    """
+    whole = response.status_code != _PARTIAL
+    with faults(url):
+        while block := response.raw.read1(PATIENCE.block, decode_content=False):
+            if whole and _HTML.match(block):
+                raise NetworkError(
+                    f"{shown(url)}: the server sent a web page instead of the file",
+                    hint="a login or a proxy may stand in between",
+                )
+            whole = False
+            yield block
 
 
-def _hint(status: int) -> str | None:
-    if status in {401, 403, 407}:
-        return "credentials are taken from ~/.netrc"
-    return "the file may have been moved or withdrawn" if status in {404, 410} else None
-
-
-def _shown(url: str) -> str:
-    return printable(public_url(url))
+def body_size(response: requests.Response) -> int | None:
+    """Return the size in bytes that the server announced, or None."""
+    text = response.headers.get("Content-Length", "")
+    return int(text) if text.isascii() and text.isdigit() else None

@@ -16,6 +16,7 @@ from sealift_schemas.manifest import (
     VERSION,
     read_links,
 )
+from sealift_schemas.network import Network
 from sealift_schemas.strictjson import Fields
 
 FORMAT = 1
@@ -124,7 +125,7 @@ class Spec:
     `keys` are paths of private keys and `roots` is the folder of the root versions, both relative
     to the file; `catalogs` are files or URLs in uv's download-metadata format, in order;
     `expires_days` is how long a bundle is valid (none: without an end); `pythons` are the Python
-    versions for which unseal is carried.
+    versions for which unseal is carried; `network` is the way to the servers.
     """
 
     stream: str
@@ -137,6 +138,7 @@ class Spec:
     url: tuple[UrlWanted, ...] = ()
     package: tuple[PackageWanted, ...] = ()
     installed: tuple[InstalledWanted, ...] = ()
+    network: Network = field(default_factory=Network)
 
     @classmethod
     def from_json(cls, value: object, where: str = "sealift.toml") -> "Spec":
@@ -177,6 +179,9 @@ class Spec:
                 installed=fields.items("installed", InstalledWanted.from_json)
                 if fields.has("installed")
                 else (),
+                network=Network.from_json(fields.take("network"), fields.place("network"))
+                if fields.has("network")
+                else Network(),
             )
 
 

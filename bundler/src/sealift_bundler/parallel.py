@@ -1,0 +1,120 @@
+"""Several downloads at a time, some to each host; threads, since they wait most of the time.
+
+The threads are daemons: what they do can be cut off at any moment, so an interrupt ends the
+program at once, and no thread has to be waited for that waits for a server.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from sealift_bundler.access import Access
+from sealift_bundler.download import Stopped, Transfer
+from sealift_bundler.errors import NetworkError
+from sealift_bundler.web import Session
+from sealift_installer.errors import Damaged, SealiftError
+
+Work = Callable[[Transfer, Session], Path]
+
+
+def run_parallel(
+    transfers: Sequence[Transfer], work: Work, access: Access, stop: threading.Event
+) -> list[Path]:
+    """Return what `work` returns for each transfer, in order.
+
+    A fault of one server or archive leaves the others alone; all of them are told in the end. Any
+    other error sets `stop`, which `work` heeds.
+
+    Raises:
+        SealiftError: what `work` raised; of several the worst, with the messages of all.
+    """
+    if len(transfers) == 1:
+        with Session(access) as session:
+            return [work(transfers[0], session)]
+    crew = _Crew(transfers, work, access, stop)
+    return crew.run()
+
+
+class _Crew:
+    def __init__(
+        self, transfers: Sequence[Transfer], work: Work, access: Access, stop: threading.Event
+    ) -> None:
+        self._work = work
+        self._access = access
+        self._stop = stop
+        self._paths: list[Path | None] = [None] * len(transfers)
+        self._errors: dict[int, BaseException] = {}
+        # Reversed, so that the next one is taken from the end.
+        self._waiting = list(enumerate(transfers))[::-1]
+        self._busy: Counter[str] = Counter()
+        self._change = threading.Condition()
+        count = min(access.patience.connections, len(transfers))
+        self._threads = [threading.Thread(target=self._serve, daemon=True) for _ in range(count)]
+
+    def run(self) -> list[Path]:
+        for thread in self._threads:
+            thread.start()
+        try:
+            for thread in self._threads:
+                thread.join()
+        except BaseException:
+            self._stop.set()
+            with self._change:
+                self._change.notify_all()
+            for thread in self._threads:
+                thread.join(self._access.patience.farewell / len(self._threads))
+            raise
+        self._raise_errors()
+        return [path for path in self._paths if path is not None]
+
+    def _serve(self) -> None:
+        with Session(self._access) as session:
+            while (taken := self._take()) is not None:
+                number, transfer = taken
+                try:
+                    self._paths[number] = self._work(transfer, session)
+                except Stopped:
+                    pass
+                # What a thread raises would be lost; it is raised again by `run`.
+                except BaseException as error:  # noqa: BLE001
+                    self._errors[number] = error
+                    if not isinstance(error, NetworkError | Damaged):
+                        self._stop.set()
+                finally:
+                    with self._change:
+                        self._busy[_host(transfer)] -= 1
+                        self._change.notify_all()
+
+    def _take(self) -> tuple[int, Transfer] | None:
+        """Return the next transfer whose host has room; None when there is nothing left to do."""
+        most = self._access.patience.host_connections
+        with self._change:
+            while self._waiting and not self._stop.is_set():
+                for place in range(len(self._waiting) - 1, -1, -1):
+                    host = _host(self._waiting[place][1])
+                    if self._busy[host] < most:
+                        self._busy[host] += 1
+                        return self._waiting.pop(place)
+                self._change.wait()
+        return None
+
+    def _raise_errors(self) -> None:
+        errors = [self._errors[number] for number in sorted(self._errors)]
+        for error in errors:
+            if not isinstance(error, NetworkError | Damaged):
+                raise error
+        told = [error for error in errors if isinstance(error, SealiftError)]
+        if not told:
+            return
+        # Wrong bytes are worse than a server that is away.
+        worst = next((error for error in told if isinstance(error, Damaged)), told[0])
+        if len(told) == 1:
+            raise worst
+        message = "\n".join(error.message for error in told)
+        raise type(worst)(f"{len(told)} files cannot be had:\n{message}", hint=worst.hint)
+
+
+def _host(transfer: Transfer) -> str:
+    return urlsplit(transfer.addresses[0]).netloc

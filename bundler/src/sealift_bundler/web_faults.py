@@ -1,0 +1,163 @@
+"""What requests and urllib3 raise, in our words: which faults may pass, and which will not."""
+
+import re
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit, urlunsplit
+
+import requests
+import urllib3
+
+from sealift_bundler.errors import NetworkError
+from sealift_installer.errors import printable
+
+TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
+_TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")
+# What OpenSSL calls faults of certificates and keys, ours or the server's; a retry mends none.
+_LASTING_TLS = re.compile(r"CERTIFICATE|UNKNOWN_CA|KEY|PEM|PROTOCOL_VERSION|WRONG_VERSION_NUMBER")
+_UNUSABLE = (
+    requests.exceptions.InvalidURL,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.MissingSchema,
+    requests.exceptions.InvalidProxyURL,
+)
+
+_REASONS: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
+    ((socket.gaierror,), "the server's name is not known"),
+    ((urllib3.exceptions.ConnectTimeoutError, requests.ConnectTimeout), "no connection in time"),
+    ((requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError), "no answer in time"),
+    ((urllib3.exceptions.IncompleteRead,), "the connection ended before the file did"),
+)
+
+
+class Transient(NetworkError):
+    """A fault that may be gone when it is tried again.
+
+    Args:
+        message: as of every error.
+        hint: likewise.
+        after: seconds that the server asks to wait.
+    """
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, after: float | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.after = after
+
+
+def public_url(url: str) -> str:
+    """Return `url` without user, password, query and fragment, fit for a message or a bundle."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def shown(url: str) -> str:
+    """Return `url` for a message: without secrets, and such that a terminal shows it."""
+    return printable(public_url(url))
+
+
+@contextmanager
+def faults(url: str) -> Iterator[None]:
+    """Turn what requests and urllib3 raise into our errors.
+
+    Their own messages name the whole URL, with whatever secrets it holds; so only the cause is
+    told.
+
+    Raises:
+        Transient: a fault that may pass.
+        NetworkError: one that will not.
+    """
+    try:
+        yield
+    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+        raise _translated(error, url) from None
+
+
+def refusal(response: requests.Response, url: str, longest_wait: float) -> NetworkError:
+    """Return the error for an answer that is none; `longest_wait` is in seconds."""
+    status = response.status_code
+    reason = f"{status} {printable(response.reason or '')}".rstrip()
+    message = f"{shown(url)}: the server answered {reason}"
+    if status not in TRANSIENT_STATUS:
+        return NetworkError(message, hint=_hint(status))
+    after = _retry_after(response)
+    if after is not None and after > longest_wait:
+        hint = f"the server asks to come again in {after:.0f} seconds; what is here is kept"
+        return NetworkError(message, hint=hint)
+    return Transient(message, after=after)
+
+
+def _retry_after(response: requests.Response) -> float | None:
+    text = response.headers.get("Retry-After")
+    if text is None:
+        return None
+    try:
+        # Seconds or a date, RFC 9110 10.2.3.
+        return urllib3.Retry().parse_retry_after(text)
+    except (urllib3.exceptions.InvalidHeader, ValueError, OverflowError):
+        return None
+
+
+def _translated(error: Exception, url: str) -> NetworkError:
+    causes = list(_causes(error))
+    for cause in causes:
+        lasting = _lasting(cause)
+        if lasting is not None:
+            message, hint = lasting
+            return NetworkError(f"{shown(url)}: {message}", hint=hint)
+    return Transient(f"{shown(url)}: {_reason(causes)}")
+
+
+def _lasting(cause: BaseException) -> tuple[str, str | None] | None:
+    """Return message and hint if no further attempt can mend `cause`."""
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        hint = "`ca` in [network] or REQUESTS_CA_BUNDLE names a file with further authorities"
+        return f"the certificate is not trusted: {cause.verify_message}", hint
+    if isinstance(cause, ssl.SSLError) and _LASTING_TLS.search(str(cause.reason)):
+        reason = str(cause.reason).lower().replace("_", " ")
+        return f"TLS failed: {reason}", "[[network.host]] names client certificates"
+    if isinstance(cause, requests.TooManyRedirects):
+        return "too many redirects", None
+    if isinstance(cause, _UNUSABLE):
+        return "not an address that can be fetched", None
+    tunnel = _TUNNEL.search(str(cause)) if isinstance(cause, OSError) else None
+    if tunnel is not None and int(tunnel[1]) not in TRANSIENT_STATUS:
+        hint = "HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT gives credentials"
+        return f"the proxy answered {tunnel[1]}", hint if tunnel[1] == "407" else None
+    return None
+
+
+def _reason(causes: list[BaseException]) -> str:
+    for cause in causes:
+        for kinds, reason in _REASONS:
+            if isinstance(cause, kinds):
+                return reason
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror[:1].lower() + cause.strerror[1:]
+    if any(isinstance(cause, urllib3.exceptions.ProxyError) for cause in causes):
+        return "the proxy does not serve"
+    return "the connection broke"
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and those it wraps, the innermost first."""
+    if error is None:
+        return
+    inner = error.__cause__ or error.__context__
+    yield from _causes(inner)
+    # urllib3 hands the cause on in `reason`, requests in the first argument.
+    wrapped = getattr(error, "reason", None) or (error.args[0] if error.args else None)
+    if isinstance(wrapped, BaseException) and wrapped is not inner:
+        yield from _causes(wrapped)
+    yield error
+
+
+def _hint(status: int) -> str | None:
+    if status == requests.codes.proxy_authentication:
+        return "HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT gives credentials"
+    if status in {401, 403}:
+        return "credentials are taken from ~/.netrc and from [[network.host]]"
+    return "the file may have been moved or withdrawn" if status in {404, 410} else None
