@@ -2,17 +2,19 @@
 
 import os
 import shutil
+import signal
 import tempfile
 from itertools import count
 from pathlib import Path
 
 import pytest
 
+from sealift_installer import publish
 from sealift_installer.errors import HostError, SealiftError
 from sealift_installer.prefix import Prefix
 from sealift_schemas.strictjson import parse
 from stops import full_at, killed_at
-from target import Target, content, python, tool
+from target import Target, content, in_child, python, tool
 
 KEY = python().name
 
@@ -93,6 +95,28 @@ def test_a_kill_at_each_point(place, installed, exchange, step):
         check_finished(target, new, receipts)
     assert {"old", "new"} <= seen
     assert point > 40
+
+
+def test_a_kill_between_the_two_renames_loses_no_tree(place, monkeypatch):
+    target = prepare(place, installed=True)
+    old = content(target.tree())
+    rename = Path.rename
+
+    def killed(self, to):
+        if to == target.tree():
+            os.kill(os.getpid(), signal.SIGKILL)
+        return rename(self, to)
+
+    def install():
+        monkeypatch.setattr(publish, "exchange", lambda _first, _second: False)
+        monkeypatch.setattr(Path, "rename", killed)
+        target.install()
+
+    assert os.WTERMSIG(in_child(install)) == signal.SIGKILL
+    assert not target.tree().exists()
+    assert publish.recover(target.prefix, lambda _: None) == ()
+    assert content(target.tree()) == old
+    assert target.leftovers() == []
 
 
 @pytest.mark.parametrize("installed", [False, True], ids=["fresh", "over"])
