@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from sealift_installer.errors import HostError
+from sealift_installer.install import InstallOptions, install
 from sealift_installer.links import read_wrapper
 from sealift_installer.smoke import needs_wrapper
 from target import FAKE_PYTHON, Target, python
@@ -101,3 +102,18 @@ def test_a_real_interpreter_is_tried(tmp_path):
     scratch = tmp_path / "scratch"
     assert isinstance(needs_wrapper(base, Path(sys.base_prefix), scratch), bool)
     assert not scratch.exists()
+
+
+@pytest.mark.parametrize("script", [FAKE_PYTHON, UNPATCHED])
+def test_a_prefix_may_be_reached_in_two_ways(tmp_path, script):
+    target = carry(tmp_path, script)
+    alias = tmp_path / "alias"
+    alias.symlink_to(target.prefix.path)
+    target.install(link=True)
+    report = install(target.site.path, InstallOptions(alias, link=True))
+    assert report.exit_code == 0
+    name = target.prefix.bin / "python3.13"
+    there = name.readlink() if name.is_symlink() else read_wrapper(name)
+    assert there is not None
+    assert alias in there.parents
+    assert target.install(link=True).exit_code == 0

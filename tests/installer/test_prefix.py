@@ -49,6 +49,23 @@ def test_the_lock_is_not_taken_through_a_link(tmp_path):
     assert precious.read_text() == "do not empty me"
 
 
+@pytest.mark.parametrize("kind", ["tools", "installs"])
+def test_a_staging_directory_that_is_a_link_is_not_emptied(tmp_path, kind):
+    target = Target(tmp_path)
+    target.carry(tool())
+    target.trust()
+    precious = tmp_path / "elsewhere" / "precious"
+    precious.mkdir(parents=True)
+    staging = target.prefix.path / kind / ".staging"
+    staging.parent.mkdir()
+    staging.symlink_to(precious.parent)
+    with pytest.raises(HostError, match="the staging directory is a link"):
+        target.install()
+    assert precious.is_dir()
+    staging.unlink()
+    assert target.install().exit_code == 0
+
+
 def test_a_full_disk_does_not_keep_the_lock(tmp_path, monkeypatch):
     def full(descriptor: int, data: bytes) -> int:
         raise OSError(28, os.strerror(28))

@@ -218,3 +218,14 @@ def test_a_tree_of_another_prefix_is_no_business_of_ours(tmp_path):
     with pytest.raises(SealiftError, match="trusts no root yet"):
         target.install()
     assert Path(other.path / "tools/tool-1.0/bin/tool").exists()
+
+
+def test_a_file_where_the_journal_goes_leaves_nothing_behind(tmp_path):
+    target = prepare(tmp_path, installed=False)
+    (target.prefix.state / "journal").write_text("")
+    report = target.install()
+    assert report.exit_code == 6
+    assert "Not a directory" in str(report.outcomes[0].error)
+    assert target.leftovers() == []
+    (target.prefix.state / "journal").unlink()
+    assert target.install().exit_code == 0

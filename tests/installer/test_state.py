@@ -103,7 +103,7 @@ def test_a_state_with_another_lineage(target):
     with pytest.raises(HostError, match=r"cannot read the trusted root: No such file"):
         target.store.load()
     target.edit(roots={"1": "0" * 64})
-    with pytest.raises(Untrusted, match=r"wrong SHA-256 of the root's file"):
+    with pytest.raises(Untrusted, match=r"the stored root was changed"):
         target.store.load()
 
 
@@ -111,7 +111,7 @@ def test_another_root_file(target, tmp_path):
     other = BundleSimulator(tmp_path / "other")
     path = target.file.parent / "roots" / "1.root.dsse.json"
     path.write_bytes(other.roots[1])
-    with pytest.raises(Untrusted, match=r"wrong SHA-256 of the root's file"):
+    with pytest.raises(Untrusted, match=r"the stored root was changed"):
         target.store.load()
 
 
@@ -253,3 +253,19 @@ def _die_before(call):
 
     for name in ("open", "write", "fsync", "replace", "fchmod", "close"):
         setattr(os, name, dying(getattr(os, name)))
+
+
+def test_what_stands_behind_the_last_receipt_is_said(target):
+    target.log.write_bytes(target.log.read_bytes() + b"xyz")
+    with pytest.raises(Untrusted, match=r"Computed: [0-9a-f]{64}, and 3 bytes behind it"):
+        target.store.load()
+
+
+def test_a_stored_root_that_was_changed_is_said(target):
+    root = target.store.directory / "roots" / "1.root.dsse.json"
+    root.write_bytes(root.read_bytes() + b" ")
+    with pytest.raises(
+        Untrusted, match=r"the stored root was changed: .*1\.root\.dsse\.json"
+    ) as caught:
+        target.store.load()
+    assert "restore the folder of the state" in caught.value.hint

@@ -10,6 +10,7 @@ import pytest
 
 from sealift_installer import cli
 from sealift_installer.errors import UsageError
+from simulator import Member, SimArchive
 from target import Target, content, tool
 
 UNSEAL = [sys.executable, "-m", "sealift_installer"]
@@ -129,3 +130,20 @@ def test_a_name_of_the_caller_is_cut(target, monkeypatch):
     user = target.receipts()[-1].user
     assert len(user) < 1100
     assert json.dumps(user).isascii()
+
+
+def test_names_are_utf8_whatever_the_locale_says(target):
+    name = "é/ü\U0001f600"
+    link = Member("ö", type="link", target=name)
+    twin = Member("ä", type="hardlink", target=name)
+    archive = SimArchive("odd-1.0", (Member(name, b"x"), link, twin), format="tar")
+    command = [*UNSEAL, "install", target.carry(archive), "--prefix", target.prefix.path]
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(
+        command, env={**os.environ, **ascii_only}, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    tree = target.tree("odd-1.0")
+    assert (tree / name).read_bytes() == (tree / "ö").read_bytes() == b"x"
+    assert (tree / "ä").samefile(tree / name)
+    assert content(target.tree("odd-1.0")).keys() == {"é", name, "ö", "ä"}

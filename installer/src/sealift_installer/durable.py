@@ -62,7 +62,7 @@ def remove_durably(path: Path) -> None:
     """Remove the file at `path`, if it is there."""
     try:
         path.unlink()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return
     sync_directory(path.parent)
 

@@ -156,10 +156,18 @@ def _check_ours(prefix: Prefix, path: Path) -> None:
         target = _read_link(path) or read_wrapper(path)
         if target is None and not path.exists():
             return
-        parents = (prefix.parent("interpreter"), prefix.parent("tool"))
-        if target is not None and any(str(target).startswith(f"{parent}/") for parent in parents):
+        if target is not None and _is_inside(prefix, target):
             return
     raise HostError(
         f"{printable(str(path))} is there already, and it is no link into this prefix",
         hint="move it away and run the command again",
     )
+
+
+def _is_inside(prefix: Prefix, target: Path) -> bool:
+    """Tell whether `target` is in one of the prefix's trees, be the prefix reached by a link."""
+    parents = (prefix.parent("interpreter"), prefix.parent("tool"))
+    if any(parent in target.parents for parent in parents):
+        return True
+    real = target.resolve()
+    return any(parent.resolve() in real.parents for parent in parents)

@@ -70,7 +70,7 @@ class Prefix:
         Raises:
             HostError: the directory cannot be made.
         """
-        directory = self.parent(kind) / ".staging"
+        directory = self._staging(kind)
         with host_errors("cannot make the staging directory"):
             make_directory(directory, self.path)
         return directory / f"{name}.{secrets.token_hex(8)}"
@@ -78,11 +78,25 @@ class Prefix:
     def clear_staging(self) -> None:
         """Remove what a killed run left. Only under the lock: nobody else is staging then."""
         for kind in ("interpreter", "tool"):
-            directory = self.parent(kind) / ".staging"
+            directory = self._staging(kind)
             with host_errors("cannot remove what an earlier run left"):
                 if directory.is_dir():
                     for path in sorted(directory.iterdir()):
                         remove_tree(path)
+
+    def _staging(self, kind: str) -> Path:
+        """Return the staging directory of `kind`. What is in it is removed by the next run.
+
+        Raises:
+            HostError: it is a link, so that somebody else's files would be removed.
+        """
+        path = self.parent(kind) / ".staging"
+        if path.is_symlink():
+            raise HostError(
+                f"the staging directory is a link: {printable(str(path))}",
+                hint="remove the link; unseal makes a directory there and empties it",
+            )
+        return path
 
     @contextmanager
     def lock(

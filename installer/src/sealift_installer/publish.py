@@ -249,5 +249,5 @@ def _there(path: Path) -> bool:
 def _inode(path: Path) -> int | None:
     try:
         return path.lstat().st_ino
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None

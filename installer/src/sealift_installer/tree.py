@@ -143,7 +143,7 @@ class TreeWriter:
         for path, target in self._links.items():
             directory, name = self._place(path)
             try:
-                os.symlink(target, name, dir_fd=directory)
+                os.symlink(target.encode("utf-8"), name, dir_fd=directory)
             except OSError as error:
                 self._fail(error, path)
         try:
@@ -177,7 +177,7 @@ class TreeWriter:
             os.close(source)
         self._kinds[path] = "file"
 
-    def _claim(self, path: str, kind: str) -> tuple[int, str]:
+    def _claim(self, path: str, kind: str) -> tuple[int, bytes]:
         """Take the name `path` and return its directory, made where necessary, and last part."""
         check_path(path, self._limits)
         if path in self._kinds:
@@ -189,9 +189,10 @@ class TreeWriter:
         self._kinds[path] = kind
         return place
 
-    def _place(self, path: str) -> tuple[int, str]:
+    def _place(self, path: str) -> tuple[int, bytes]:
         head, _, name = path.rpartition("/")
-        return self._directory(head), name
+        # Names are UTF-8 in the tree, whatever the locale of this process makes of them.
+        return self._directory(head), name.encode("utf-8")
 
     def _directory(self, path: str) -> int:
         """Return a descriptor of the directory `path`, valid until the next one is asked for."""

@@ -229,12 +229,9 @@ class StateStore:
         previous = Receipt.read(state.last, what="the last receipt").previous
         if head == previous and state.last.startswith(torn):
             return state.last[len(torn) :]
-        raise Untrusted(
-            mismatch(
-                f"the receipts do not end where the state says: {self.log.path}", state.head, head
-            ),
-            hint=_HINT,
-        )
+        found = f"{head}, and {len(torn)} bytes behind it" if torn else head
+        what = f"the receipts do not end where the state says: {self.log.path}"
+        raise Untrusted(mismatch(what, state.head, found), hint=_HINT)
 
     def _complete(self, state: TrustState) -> None:
         """Check that `state` descends from what is on disk, and complete the record."""
@@ -255,7 +252,11 @@ class StateStore:
         path = self.directory / _stored_name(version)
         with host_errors("cannot read the trusted root"), path.open("rb") as file:
             data = file.read(self._limits.root + 1)
-        trusted = read_first_root(data, lineage[version], self._limits)
+        computed = hashlib.sha256(data).hexdigest()
+        if computed != lineage[version]:
+            message = f"the stored root was changed: {path}"
+            raise Untrusted(mismatch(message, lineage[version], computed), hint=_HINT)
+        trusted = read_first_root(data, computed, self._limits)
         if trusted.root.version != version:
             message = f"the stored root has another version: {path}"
             raise Untrusted(mismatch(message, version, trusted.root.version), hint=_HINT)
