@@ -210,6 +210,20 @@ def test_two_runs_do_not_write_one_bundle(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
 
 
+def test_what_belongs_to_somebody_else_is_not_taken_over(tmp_path, monkeypatch):
+    place = tmp_path / ".bundle.partial"
+    place.mkdir()
+    (place / "theirs").write_text("")
+    somebody = os.geteuid() + 1
+    monkeypatch.setattr(os, "geteuid", lambda: somebody)
+    with (
+        pytest.raises(UsageError, match=r"belongs to somebody else: .*\.bundle\.partial"),
+        staged(tmp_path / "bundle"),
+    ):
+        pass
+    assert (place / "theirs").exists()
+
+
 def test_what_a_killed_run_has_left_is_removed(workshop):
     bundle = workshop.folder / "bundle"
     with LoopbackServer(workshop.served) as server:
