@@ -113,10 +113,14 @@ class _Run:
         self._patience = session.access.patience
         # The most that has been here at any time: only what goes beyond it is a gain.
         self._most = partial.size
+        # How the server says that it has encoded its answer.
+        self._encoding = ""
 
     def run(self) -> Path:
         if self._partial.sha256 == self._transfer.sha256:
             return self._adopt()
+        if self._transfer.size is not None and self._partial.size >= self._transfer.size:
+            self._partial.restart(None)
         left = list(self._transfer.addresses)
         faults: dict[str, NetworkError] = {}
         failures = 0
@@ -167,8 +171,11 @@ class _Run:
                 self._resume(address, answer)
             else:
                 size = web.body_size(answer)
+                self._encoding = _encoding(answer)
                 self._check_size(address, size)
-                self._partial.restart(Origin(web.public_url(address), _validator(answer), size))
+                # What is encoded cannot be gone on with elsewhere.
+                origin = Origin(web.public_url(address), _validator(answer), size)
+                self._partial.restart(None if self._encoding else origin)
             self._write(first, blocks)
 
     def _condition(self, address: str) -> dict[str, str]:
@@ -208,8 +215,17 @@ class _Run:
     def _check_size(self, address: str, size: int | None) -> None:
         if None not in {size, self._transfer.size} and size != self._transfer.size:
             self._partial.restart(None)
+            self._check_encoding(address)
             message = f"{shown(address)} has another size than the lock says"
             raise Damaged(mismatch(message, f"{self._transfer.size} bytes", f"{size} bytes"))
+
+    def _check_encoding(self, address: str) -> None:
+        """Blame the server rather than the bytes if it has changed their form."""
+        if self._encoding:
+            raise NetworkError(
+                f"{shown(address)}: the server sends the file encoded as"
+                f" {printable(self._encoding)}, which was not asked for"
+            )
 
     def _write(self, first: bytes, blocks: Iterator[bytes]) -> None:
         partial, total, name = self._partial, self._size, self._transfer.filename
@@ -232,6 +248,7 @@ class _Run:
             raise _Unreadable(f"cannot read {shown(address)}: {reason}") from None
         with file:
             size = path.stat().st_size
+            self._encoding = ""
             self._check_size(address, size)
             self._partial.restart(Origin(web.public_url(address), size=size))
             with host_errors(f"cannot read {shown(address)}"):
@@ -247,6 +264,7 @@ class _Run:
         if wanted.size is not None and size < wanted.size:
             raise Transient(f"{shown(address)}: the connection ended before the file did")
         partial.restart(None)
+        self._check_encoding(address)
         if wanted.size is not None and size > wanted.size:
             message = f"{shown(address)} has another size than expected"
             raise Damaged(mismatch(message, f"{wanted.size} bytes", f"{size} bytes or more"))
@@ -296,3 +314,8 @@ def _validator(answer: requests.Response) -> str | None:
     if etag.startswith('"'):
         return etag
     return answer.headers.get("Last-Modified")
+
+
+def _encoding(answer: requests.Response) -> str:
+    encoding = answer.headers.get("Content-Encoding", "")
+    return "" if encoding.lower() == "identity" else encoding

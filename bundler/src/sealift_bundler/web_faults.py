@@ -28,6 +28,7 @@ _REASONS: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
     ((socket.gaierror,), "the server's name is not known"),
     ((urllib3.exceptions.ConnectTimeoutError, requests.ConnectTimeout), "no connection in time"),
     ((requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError), "no answer in time"),
+    ((ssl.SSLError,), "the TLS connection broke"),
     ((urllib3.exceptions.IncompleteRead,), "the connection ended before the file did"),
 )
 
