@@ -582,7 +582,7 @@ def test_a_directory_that_is_no_bundle(tmp_path):
     (tmp_path / "empty").mkdir()
     site = small_bundle(tmp_path / "bundle")
     site.path = tmp_path / "empty"
-    with pytest.raises(Damaged, match=r"missing in the bundle: trust/root"):
+    with pytest.raises(Damaged, match=r"this is no bundle: .*empty"):
         site.authenticate()
     site.path = tmp_path / "nowhere"
     with pytest.raises(HostError, match=r"cannot open the bundle: No such file.*nowhere"):

@@ -154,3 +154,14 @@ def test_control_names_are_exact():
         "trust/1.root.dsse.json",
     ):
         assert not is_control(name), name
+
+
+def test_a_directory_that_is_no_bundle_is_called_so(tmp_path):
+    (tmp_path / "notes.txt").write_text("")
+    with pytest.raises(Damaged, match="this is no bundle: ") as caught:
+        Bundle(tmp_path).root_versions()
+    assert caught.value.hint == "a bundle is a directory with a file manifest.dsse.json"
+    with pytest.raises(HostError, match="cannot open the bundle: No such file"):
+        Bundle(tmp_path / "missing").root_versions()
+    with pytest.raises(HostError, match="cannot open the bundle: Not a directory"):
+        Bundle(tmp_path / "notes.txt").root_versions()

@@ -65,8 +65,11 @@ def test_a_library_for_another_architecture_does_not_count(tmp_path, monkeypatch
     if known is None:
         pytest.skip("there is no glibc here")
     data = bytearray(known.read_bytes()[:64])
-    monkeypatch.setenv("LD_LIBRARY_PATH", str(tmp_path))
     (tmp_path / "libforeign.so.1").write_bytes(data)
+    # Neither the smoke test nor another user's shell has this variable.
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(tmp_path))
+    assert host.find_library("libforeign.so.1") is None
+    monkeypatch.setattr(host, "_DIRECTORIES", (str(tmp_path),))
     assert host.find_library("libforeign.so.1") == tmp_path / "libforeign.so.1"
     data[18] ^= 0xFF  # e_machine
     (tmp_path / "libforeign.so.1").write_bytes(data)

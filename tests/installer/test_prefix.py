@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from sealift_installer import cli
 from sealift_installer.errors import HostError
 from sealift_installer.prefix import Prefix
 from target import Target, python, tool
@@ -33,6 +34,21 @@ def test_modes_in_a_prefix_do_not_depend_on_the_umask(tmp_path, umask):
     assert (top / "installs").stat().st_mode & 0o777 == 0o755
     # What is above is the caller's: the umask holds there, and nobody else may write.
     assert top.parent.stat().st_mode & 0o777 == 0o755 & ~umask
+
+
+def test_a_prefix_that_everybody_can_write_to_is_warned_of(tmp_path, capsys):
+    target = Target(tmp_path)
+    target.carry(tool())
+    target.trust()
+    words = ["install", str(target.site.path), "--prefix", str(target.prefix.path)]
+    assert cli.main(words) == 0
+    assert capsys.readouterr().err == ""
+    target.prefix.path.chmod(0o1777)
+    target.prefix.state.chmod(0o777)
+    assert cli.main(words) == 0
+    said = capsys.readouterr().err
+    for path in (target.prefix.path, target.prefix.state):
+        assert f"warning: everybody can write to {path}, and so change its trust\n" in said
 
 
 def test_the_lock_is_not_taken_through_a_link(tmp_path):

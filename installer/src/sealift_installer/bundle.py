@@ -155,6 +155,13 @@ class Bundle:
             Damaged: the folder of the roots is missing or a link, or holds too many.
             HostError: the operating system refuses.
         """
+        with host_errors("cannot open the bundle"):
+            found = {path.name for path in self.path.iterdir()}
+            if not found & {ENVELOPE, "trust"}:
+                raise Damaged(
+                    f"this is no bundle: {printable(str(self.path))}",
+                    hint=f"a bundle is a directory with a file {ENVELOPE}",
+                )
         with _bundle_errors(ROOTS):
             descriptor = self._descend(ROOTS.split("/"), os.O_DIRECTORY)
             try:

@@ -166,11 +166,13 @@ _LDCONFIG = ("/sbin/ldconfig", "/usr/sbin/ldconfig")
 
 
 def _standard(soname: str) -> Iterator[Path]:
-    named = os.environ.get("LD_LIBRARY_PATH", "").split(":")
-    directories = [name for name in named if name.startswith("/")]
-    for directory in (*directories, "/lib64", "/lib", "/usr/lib64", "/usr/lib", "/usr/local/lib"):
+    # Not those of LD_LIBRARY_PATH: what is installed is not only run by whoever set it.
+    for directory in _DIRECTORIES:
         yield Path(directory, soname)
         yield from sorted(Path(directory).glob(f"*-linux-*/{_literal(soname)}"))
+
+
+_DIRECTORIES = ("/lib64", "/lib", "/usr/lib64", "/usr/lib", "/usr/local/lib")
 
 
 def _literal(name: str) -> str:

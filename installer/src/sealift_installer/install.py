@@ -14,7 +14,7 @@ from sealift_installer.account import accept_bundle, accept_roots, account, note
 from sealift_installer.authenticate import Authenticated, Terms, authenticate
 from sealift_installer.bundle import Bundle
 from sealift_installer.chunks import read_authenticated
-from sealift_installer.errors import BundleError, SealiftError
+from sealift_installer.errors import BundleError, SealiftError, printable
 from sealift_installer.extract import Job, extract
 from sealift_installer.links import LinkStyle, check_links, make_links
 from sealift_installer.prefix import LOCK_SECONDS, Prefix, remove_tree
@@ -87,6 +87,8 @@ def install(
     if not store.exists():
         store.load()  # says how to get a root, before so much as a lock file is made
     with prefix.lock(progress.note, seconds=options.lock_seconds):
+        for path in prefix.exposed():
+            progress.warn(f"everybody can write to {printable(str(path))}, and so change its trust")
         store.complete()
         for name in recover(prefix, lambda publication: account(prefix, store, publication)):
             progress.note(f"finished what an earlier run began: {name}")

@@ -12,6 +12,7 @@ one before the newest is kept in `.previous/`. uv ignores names that begin with 
 import os
 import secrets
 import shutil
+import stat
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -51,6 +52,19 @@ class Prefix:
         self.path = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links
         self.state = self.path / "state"
         self.bin = self.path / "bin"
+
+    def exposed(self) -> tuple[Path, ...]:
+        """Return which directories everybody can write to: whoever does decides what is trusted.
+
+        Raises:
+            HostError: they cannot be looked at.
+        """
+        with host_errors("cannot look at the prefix"):
+            return tuple(
+                path
+                for path in (self.path, self.state)
+                if path.is_dir() and path.stat().st_mode & stat.S_IWOTH
+            )
 
     def parent(self, kind: str) -> Path:
         """Return the directory that holds trees of `kind`: `installs/` or `tools/`."""
