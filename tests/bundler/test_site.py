@@ -107,8 +107,10 @@ def test_signing_keys_and_roots_are_relative_to_the_site(tmp_path, spec):
 def test_an_added_table_leaves_comments_alone(spec):
     text = MINIMAL + "# why 3.13\n[[python]]\nrequest = '3.13'  # newest\n"
     spec.write_text(text)
-    specfile.append_table(spec, "python", {"request": "3.12", "platforms": ["linux-x86_64-gnu"]})
-    specfile.append_table(spec, "package", {"request": "a==1", "links": {"x": "bin/x"}})
+    specfile.append_tables(
+        spec, [("python", {"request": "3.12", "platforms": ["linux-x86_64-gnu"]})]
+    )
+    specfile.append_tables(spec, [("package", {"request": "a==1", "links": {"x": "bin/x"}})])
     assert spec.read_text().startswith(text)
     read = specfile.read_spec(spec)
     assert [python.request for python in read.python] == ["3.13", "3.12"]
@@ -117,7 +119,7 @@ def test_an_added_table_leaves_comments_alone(spec):
 
 def test_an_addition_that_breaks_the_schema_changes_nothing(spec):
     with pytest.raises(UsageError, match="platforms"):
-        specfile.append_table(spec, "python", {"request": "3.12", "platforms": ["dos"]})
+        specfile.append_tables(spec, [("python", {"request": "3.12", "platforms": ["dos"]})])
     assert spec.read_text() == MINIMAL
     assert [path.name for path in spec.parent.iterdir()] == [spec.name]
 

@@ -160,7 +160,7 @@ def test_an_ending_that_says_nothing_is_told(url: str) -> None:
 
 
 def test_an_address_without_digest_needs_an_accepted_one() -> None:
-    bare = replace(TOOL, sha256=None, url="https://user:hunter2@host/a.zip?hunter2")
+    bare = replace(TOOL, sha256=None, url="https://host/a.zip?hunter2")
     with pytest.raises(UsageError, match=r"no digest is known for https://host/a\.zip$") as caught:
         find_url(bare)
     assert "--accept-digest sha256:HEX" in (caught.value.hint or "")

@@ -71,6 +71,11 @@ def create_key(
         UsageError: a key of that name exists.
         HostError: the files cannot be written.
     """
+    if files.private == files.public:
+        raise UsageError(
+            f"a new key is two files: {files.private}",
+            hint=f"name it NAME{PRIVATE_SUFFIX}, or plainly NAME",
+        )
     key = _generate(scheme)
     if passphrase is None:
         private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
@@ -84,7 +89,11 @@ def create_key(
             if path.exists():
                 raise UsageError(f"a key of this name exists: {path}")
         _write_new(files.private, private, 0o600)
-        _write_new(files.public, public, 0o644)
+        try:
+            _write_new(files.public, public, 0o644)
+        except OSError:
+            files.private.unlink()
+            raise
     return describe(key)
 
 
@@ -171,12 +180,22 @@ def _described(key: EllipticCurvePublicKey | Ed25519PublicKey) -> PublicKey:
 
 
 def _read_key(path: Path) -> bytes:
-    if not path.exists():
-        raise UsageError(f"there is no key: {path}", hint="make one: sealift key new NAME")
-    with host_errors("cannot read the key"), path.open("rb") as file:
-        return file.read(LIMIT)
+    with host_errors("cannot read the key"):
+        try:
+            with path.open("rb") as file:
+                return file.read(LIMIT)
+        except FileNotFoundError:
+            raise UsageError(
+                f"there is no key: {path}", hint="make one: sealift key new NAME"
+            ) from None
 
 
 def _write_new(path: Path, data: bytes, mode: int) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-        file.write(data)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+    except OSError:
+        # A full disk: half a key would stand in the way of the next try.
+        path.unlink()
+        raise

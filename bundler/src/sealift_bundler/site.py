@@ -70,9 +70,9 @@ def create_site(directory: Path) -> Path:
         HostError: it cannot be written.
     """
     path = directory / specfile.NAME
-    if path.exists():
-        raise UsageError(f"there is a site already: {path}")
     with host_errors("cannot make the site"):
+        if path.exists():
+            raise UsageError(f"there is a site already: {path}")
         directory.mkdir(parents=True, exist_ok=True)
         ignore = directory / ".gitignore"
         if not ignore.exists():

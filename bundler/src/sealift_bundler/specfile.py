@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,12 @@ from tomlkit.items import AoT, Table
 from sealift_bundler.schema import Issue, find_issues
 from sealift_installer.errors import UsageError, host_errors, printable
 from sealift_schemas.spec import Spec
-from sealift_schemas.strictjson import DocumentError
+from sealift_schemas.strictjson import DocumentError, shorten
 
 NAME = "sealift.toml"
 # A spec of 10,000 archives has about 1 MiB.
 LIMIT = 16 * 1024 * 1024
+_LARGEST = 2**53 - 1
 
 
 def read_spec(path: Path) -> Spec:
@@ -31,9 +32,10 @@ def read_spec(path: Path) -> Spec:
     text = _read(path)
     try:
         values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
+        # Beside its own errors it hands on those of numbers too long and of tables too deep.
         raise UsageError(f"{path} is not TOML: {printable(str(error))}") from None
-    issues = find_issues("spec", values)
+    issues = _find_absurd(values) or find_issues("spec", values)
     if issues:
         raise UsageError("\n".join(_message(path, text, issue) for issue in issues))
     try:
@@ -46,14 +48,24 @@ def read_spec(path: Path) -> Spec:
         ) from None
 
 
-def append_table(path: Path, name: str, values: Mapping[str, Any]) -> None:
-    """Append `[[name]]` with `values` to the spec at `path`, the rest of the file as it is.
+def append_tables(path: Path, added: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
+    """Append `[[name]]` with its values for each of `added` to the spec at `path`.
+
+    The rest of the file stays as it is; all of them are added or none.
 
     Raises:
         UsageError: the result would break the schema; the file is then unchanged.
         HostError: it cannot be read or written.
     """
     document = _document(path)
+    for name, values in added:
+        _append_table(document, name, values, path)
+    _write(path, tomlkit.dumps(document))
+
+
+def _append_table(
+    document: tomlkit.TOMLDocument, name: str, values: Mapping[str, Any], path: Path
+) -> None:
     table = tomlkit.table()
     for key, value in values.items():
         table.add(key, _item(value))
@@ -66,7 +78,6 @@ def append_table(path: Path, name: str, values: Mapping[str, Any]) -> None:
     if not isinstance(tables, AoT):
         raise UsageError(f"{path}: `{name}` is no array of tables; write [[{name}]] tables")
     tables.append(table)
-    _write(path, tomlkit.dumps(document))
 
 
 def add_keys(path: Path, keys: Sequence[str]) -> None:
@@ -120,6 +131,22 @@ def _key_line(lines: list[str], key: str, start: int, end: int) -> int | None:
     return next((i + 1 for i in range(start, end) if pattern.match(lines[i])), None)
 
 
+def _find_absurd(value: Any, place: tuple[str | int, ...] = ()) -> list[Issue]:
+    """Return what no schema has to look at.
+
+    That is text with a NUL, which no system takes in a name, and numbers that Python would not
+    even write into a message.
+    """
+    if isinstance(value, Mapping):
+        return [one for key, each in value.items() for one in _find_absurd(each, (*place, key))]
+    if isinstance(value, list):
+        return [one for n, each in enumerate(value) for one in _find_absurd(each, (*place, n))]
+    if isinstance(value, str) and "\0" in value:
+        return [Issue(place, "text without NUL", shorten(value))]
+    huge = isinstance(value, int) and abs(value) > _LARGEST
+    return [Issue(place, f"an integer of at most {_LARGEST}", "a larger one")] if huge else []
+
+
 def _document(path: Path) -> tomlkit.TOMLDocument:
     try:
         return tomlkit.parse(_read(path))
@@ -150,8 +177,8 @@ def _item(value: Any) -> Any:
 
 
 def _read(path: Path) -> str:
-    with host_errors("cannot read the spec"):
-        data = path.read_bytes()
+    with host_errors("cannot read the spec"), path.open("rb") as file:
+        data = file.read(LIMIT + 1)
     if len(data) > LIMIT:
         raise UsageError(f"{path} is larger than {LIMIT} bytes")
     try:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from sealift_bundler.addresses import find_flaw
 from sealift_schemas.keys import InstallKey
 from sealift_schemas.strictjson import SHA256, DocumentError, check_integer, check_text, shorten
 
@@ -71,6 +72,8 @@ def _read_entry(value: object, where: str) -> CatalogEntry | None:
     prerelease = _optional(fields, "prerelease", where) or ""
     version = f"{major}.{minor}.{patch}{prerelease}"
     url = check_text(fields.get("url"), f"{where}.url", _ADDRESS, "an absolute URL")
+    if flaw := find_flaw(url):
+        raise DocumentError(f"{where}.url", "a plain address", flaw)
     sha256 = _optional(fields, "sha256", where)
     if sha256 is not None:
         check_text(sha256.lower(), f"{where}.sha256", SHA256, "64 hexadecimal digits")

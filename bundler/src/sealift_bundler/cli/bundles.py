@@ -158,10 +158,11 @@ def _trusted_root(file: Path | None, site: Path | None) -> "TrustedRoot":
     from sealift_bundler.roots import read_roots
     from sealift_bundler.seal import read_trusted_root
     from sealift_bundler.site import find_site
+    from sealift_installer.limits import LIMITS
 
     if file is not None:
-        with host_errors("cannot read the root"):
-            data = file.read_bytes()
+        with host_errors("cannot read the root"), file.open("rb") as opened:
+            data = opened.read(LIMITS.root + 1)
         return read_trusted_root(data, hashlib.sha256(data).hexdigest())
     if find_site(Path.cwd() if site is None else site) is None:
         raise UsageError(

@@ -2,20 +2,23 @@
 
 import getpass
 import json
-import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sealift_installer.errors import SealiftError, UsageError, host_errors
+from sealift_installer.errors import SealiftError, UsageError, host_errors, printable
 
 if TYPE_CHECKING:
     from sealift_bundler.keys import AskPassphrase
     from sealift_bundler.resolve import Means
     from sealift_bundler.site import Site
+
+_LONGEST_PASSPHRASE = 64 * 1024
+_LONGEST_LINE = 2000
 
 Json = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")]
@@ -32,7 +35,9 @@ PassphraseFile = Annotated[
 ]
 PassphraseFd = Annotated[
     int | None,
-    typer.Option("--passphrase-fd", metavar="N", help="The passphrase comes from this descriptor."),
+    typer.Option(
+        "--passphrase-fd", metavar="N", min=0, help="The passphrase comes from this descriptor."
+    ),
 ]
 
 
@@ -65,8 +70,11 @@ def stepper(*, quiet: bool) -> Callable[[str], None]:
 
 
 def tell(text: str) -> None:
-    """Print a line to stderr."""
-    print(text, file=sys.stderr, flush=True)  # noqa: T201 - the commands print
+    """Print text to stderr, as a terminal shows it and does not obey it."""
+    lines = "\n".join(_fit(line) for line in text.split("\n"))
+    # What was done is done, whether it can be told or not; the exit code says it too.
+    with suppress(OSError):
+        print(lines, file=sys.stderr, flush=True)  # noqa: T201 - the commands print
 
 
 def say(text: str) -> None:
@@ -120,12 +128,20 @@ def new_passphrase(file: Path | None, descriptor: int | None) -> bytes:
     return given
 
 
+def _fit(line: str) -> str:
+    """Return a line of a message without control characters, and cut where it is absurdly long.
+
+    Untrusted text in it is printable already; paths and words of the command line are not.
+    """
+    shown = line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]}..."
+    return "".join(char if char.isprintable() else printable(char) for char in shown)
+
+
 def _first_line(source: Path | int | None) -> bytes:
     assert source is not None, "one of the two is given"
-    with host_errors("cannot read the passphrase"):
-        if isinstance(source, Path):
-            data = source.read_bytes()
-        else:
-            with os.fdopen(source, "rb") as file:
-                data = file.read()
+    path = source if isinstance(source, int) else source.absolute()
+    with host_errors("cannot read the passphrase"), open(path, "rb") as file:  # noqa: PTH123 - or a descriptor
+        data = file.readline(_LONGEST_PASSPHRASE + 1)
+    if len(data) > _LONGEST_PASSPHRASE:
+        raise UsageError(f"the passphrase has more than {_LONGEST_PASSPHRASE} bytes")
     return data.split(b"\n", 1)[0].removesuffix(b"\r")

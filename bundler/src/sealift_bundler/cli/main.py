@@ -10,7 +10,8 @@ import typer
 from sealift_bundler import __version__
 from sealift_bundler.cli import bundles, site, wishes
 from sealift_bundler.cli.common import say, say_error, tell
-from sealift_installer.errors import SealiftError, printable
+from sealift_installer.errors import HostError, SealiftError, printable
+from sealift_installer.streams import complete_streams, silence
 
 INTERRUPTED = 130
 PIPE_CLOSED = 128 + getattr(signal, "SIGPIPE", 13)
@@ -56,13 +57,15 @@ def _options(
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    complete_streams()
     code = run(sys.argv[1:])
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
-        # Whoever read the output has gone. Python would complain once more when it flushes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = PIPE_CLOSED
+    except OSError as error:
+        # Python would complain once more when it flushes.
+        silence(sys.stdout)
+        gone = isinstance(error, BrokenPipeError)
+        code = PIPE_CLOSED if gone else (code or _say_host(error))
     sys.exit(code)
 
 
@@ -72,18 +75,31 @@ def run(arguments: list[str]) -> int:
         app(arguments, prog_name="sealift")
     except SystemExit as end:
         # typer ends with 1 by itself when nobody reads any more.
-        if isinstance(end.__context__, BrokenPipeError):
-            return PIPE_CLOSED
-        return end.code if isinstance(end.code, int) else DEFECT
+        gone = isinstance(end.__context__, BrokenPipeError)
+        code = end.code if isinstance(end.code, int) else DEFECT
+        return PIPE_CLOSED if gone else code
     except SealiftError as error:
         say_error(error)
         return error.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED
+    except OSError as error:
+        return _say_host(error)
     except Exception as error:
         if os.environ.get("SEALIFT_DEBUG"):
             raise
-        tell(f"a defect of sealift: {type(error).__name__}: {printable(str(error))}")
-        tell("hint: run it again with SEALIFT_DEBUG=1 and report what it shows")
-        return DEFECT
+        return _say_defect(error)
     return 0
+
+
+def _say_host(error: OSError) -> int:
+    """Tell of an error that no one expected: a full output, a place that may not be looked at."""
+    name = f": {error.filename}" if error.filename is not None else ""
+    tell(f"error: cannot go on: {error.strerror or error}{name}")
+    return HostError.exit_code
+
+
+def _say_defect(error: Exception) -> int:
+    tell(f"a defect of sealift: {type(error).__name__}: {printable(str(error))}")
+    tell("hint: run it again with SEALIFT_DEBUG=1 and report what it shows")
+    return DEFECT

@@ -90,7 +90,7 @@ def add(  # noqa: PLR0913 - the options of the command
     quiet: Quiet = False,
 ) -> None:
     """Add archives to sealift.toml."""
-    from sealift_bundler.specfile import append_table
+    from sealift_bundler.specfile import append_tables
 
     here = open_site(site)
     platforms = [str(_platform(text)) for text in platform or []]
@@ -107,11 +107,12 @@ def add(  # noqa: PLR0913 - the options of the command
         if not requests:
             raise UsageError("nothing to add", hint="name a request, or an archive with --url")
         tables = [_request_table(request, platforms) for request in requests]
-    for table, values in tables:
-        extra = {"links": links, "accept_digest": accept_digest}
-        wanted = {**values, **{key: value for key, value in extra.items() if value}}
-        _check(table, wanted)
-        append_table(here.spec_path, table, wanted)
+    extra = {"links": links, "accept_digest": accept_digest}
+    more = {key: value for key, value in extra.items() if value}
+    added = [(table, {**values, **more}) for table, values in tables]
+    for table, values in added:
+        _check(table, values)
+    append_tables(here.spec_path, added)
     reporter(quiet=quiet)(f"added to {here.spec_path}; next: sealift build --output DIR")
 
 
@@ -187,11 +188,17 @@ def _check(table: str, values: dict[str, Any]) -> None:
             raise UsageError(f"{option} does not go with this kind of source")
     if table == "python":
         PythonRequest.parse(values["request"])
+    if table == "package":
+        from sealift_bundler.sources.package_index import read_requirement
+
+        read_requirement(values["request"])
+    if table == "installed" and not values["path"]:
+        raise UsageError("installed: names no interpreter", hint="as installed:/usr/bin/python3")
     if table == "url":
         try:
             find_url(UrlWanted.from_json(values, "add"))
         except DocumentError as error:
-            option = "--" + error.where.rpartition(".")[2].replace("_", "-")
+            option = "--" + error.where.split(".")[1].replace("_", "-").replace("links", "link")
             raise UsageError(
                 f"{option} is wrong\n  Expected: {error.expected}\n  Found: {error.found}"
             ) from None

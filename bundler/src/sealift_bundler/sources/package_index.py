@@ -32,7 +32,7 @@ def find_package(
             platform, or tells no digest.
         NetworkError: the index cannot be reached.
     """
-    requirement = _requirement(wanted.request)
+    requirement = read_requirement(wanted.request)
     with IndexClient(settings) as index:
         wheels = read_wheels(index.wheels(requirement.name))
         shown = index.shown
@@ -49,16 +49,22 @@ def find_package(
     return list(found.values())
 
 
-def _requirement(request: str) -> Requirement:
+def read_requirement(request: str) -> Requirement:
+    """Read `NAME==VERSION`, or other version specifiers.
+
+    Raises:
+        UsageError: it is something else.
+    """
     hint = "a package is asked for as NAME==VERSION"
+    # What follows may be an address with a password.
+    shown = printable(request.partition("@")[0])
     try:
         requirement = Requirement(request.removeprefix(_SCHEME))
     except InvalidRequirement as error:
-        raise UsageError(f"not a package: {printable(request)}", hint=hint) from error
+        raise UsageError(f"not a package: {shown}", hint=hint) from error
     if requirement.marker or requirement.extras or requirement.url:
         raise UsageError(
-            f"a package is carried alone, without extras, markers and addresses:"
-            f" {printable(request)}",
+            f"a package is carried alone, without extras, markers and addresses: {shown}",
             hint=hint,
         )
     return requirement

@@ -3,6 +3,7 @@
 import re
 from urllib.parse import urlsplit
 
+from sealift_bundler.addresses import check_address
 from sealift_bundler.fetch import SCHEMES
 from sealift_bundler.sources.found import (
     ENDINGS,
@@ -36,6 +37,7 @@ def find_url(wanted: UrlWanted) -> Found:
     Raises:
         UsageError: the address or its ending says nothing to us, or its digest is not known.
     """
+    check_address(wanted.url, wanted.name)
     shown = printable(public_url(wanted.url))
     if urlsplit(wanted.url).scheme not in SCHEMES:
         raise UsageError(

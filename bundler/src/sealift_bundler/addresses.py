@@ -1,0 +1,41 @@
+"""Addresses where they come in, from a spec, a catalogue or a lock: sound, and without secrets."""
+
+from urllib.parse import urlsplit
+
+from sealift_installer.errors import UsageError
+
+# What servers and proxies take at the least is 8,000 characters (RFC 9110, section 4.1).
+_LONGEST = 8000
+_PLACE = "credentials stand in ~/.netrc, not in an address: it is written to the lock"
+
+
+def find_flaw(url: str) -> str | None:
+    """Return what is wrong with an address, without a part of it that may be secret, or None."""
+    if len(url) > _LONGEST:
+        return f"more than {_LONGEST} characters"
+    if not url.isprintable():
+        return "control characters"
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return "no host and port that can be read"
+    if "@" in parts.netloc:
+        return "user or password"
+    if parts.scheme in {"http", "https"} and not parts.hostname:
+        return "no host"
+    return "a NUL byte" if "%00" in parts.path else None
+
+
+def check_address(url: str, what: str) -> None:
+    """Refuse an address that nothing can be fetched from, or that holds a password.
+
+    Raises:
+        UsageError: it is one; `what` names it, as the address itself may be secret.
+    """
+    flaw = find_flaw(url)
+    if flaw is not None:
+        raise UsageError(
+            f"{what} has no address to fetch from\n  Expected: a plain address\n  Found: {flaw}",
+            hint=_PLACE if flaw == "user or password" else None,
+        )

@@ -1,0 +1,141 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sealift_bundler.addresses import find_flaw
+from workshop import Workshop
+
+HEX = "a" * 64
+URL = '[[url]]\nurl = "{}"\nname = "n"\nversion = "1"\nsha256 = "' + HEX + '"\n'
+
+
+@pytest.fixture
+def workshop(tmp_path):
+    return Workshop(tmp_path).found()
+
+
+@pytest.mark.parametrize(
+    ("url", "flaw"),
+    [
+        ("https://user:hunter2@host/a.zip", "user or password"),
+        ("http://[host/a.zip", "no host and port that can be read"),
+        ("http://host:99999/a.zip", "no host and port that can be read"),
+        ("http://\u2100.org/a.zip", "no host and port that can be read"),
+        ("http:///a.zip", "no host"),
+        ("https://host/\u202ea.zip", "control characters"),
+        ("https://host/\x1b[31m.zip", "control characters"),
+        ("file:///a%00.zip", "a NUL byte"),
+        ("https://host/" + "a/" * 5000 + "a.zip", "more than 8000 characters"),
+        ("https://host/@scope/a.zip?a=b@c", None),
+        ("file:///a b/c%2B.zip", None),
+    ],
+)
+def test_an_address_that_is_no_use_is_told(url, flaw):
+    assert find_flaw(url) == flaw
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (URL.format("http://u:hunter2@[host/a.zip"), "Found: no host and port that can be read"),
+        (URL.format("http://u:hunter2@host/a.zip"), "Found: user or password"),
+        (URL.format("file:///a%00.zip"), "Found: a NUL byte"),
+        ('[[python]]\nrequest = "3.13"\nplatforms = ' + "[" * 3000, "is not TOML"),
+        ("expires_days = " + "9" * 5000, "is not TOML"),
+        ("expires_days = 0x" + "f" * 5000, "Found: a larger one"),
+        ('catalogs = ["a\\u0000"]', "catalogs[0]\n  Expected: text without NUL"),
+        ('[[package]]\nrequest = "a @ https://u:hunter2@h/a.whl"', "without extras, markers and"),
+        ('[[package]]\nrequest = "a @@ https://u:hunter2@h/a.whl"', "not a package: a"),
+    ],
+)
+def test_an_absurd_spec_is_told_without_a_defect(text, message, workshop, capsys):
+    table, value = workshop.spec.read_text(), text
+    # Plain keys stand above the tables.
+    workshop.spec.write_text(table + value if value.startswith("[[") else value + "\n" + table)
+    assert workshop.sealift("lock") == 2
+    told = capsys.readouterr().err
+    assert message in told
+    assert "hunter2" not in told
+
+
+def test_a_catalogue_with_a_password_in_an_address_is_refused(workshop, capsys):
+    workshop.publish(url="https://user:hunter2@host/cpython.tar.gz", sha256=HEX)
+    assert workshop.add_python() == 0
+    assert workshop.sealift("lock") == 4
+    told = capsys.readouterr().err
+    assert "any name.url\n  Expected: a plain address\n  Found: user or password" in told
+    assert "hunter2" not in told
+
+
+def test_of_several_requests_all_are_added_or_none(workshop):
+    before = workshop.spec.read_bytes()
+    assert workshop.sealift("add", "3.13", "pypi:tool==1", "nonsense") == 2
+    assert workshop.spec.read_bytes() == before
+
+
+@pytest.mark.parametrize("request_text", ["pypi:", "pypi:a b", "pypi:a[x]==1", "installed:"])
+def test_what_could_never_be_found_is_not_added(request_text, workshop):
+    before = workshop.spec.read_bytes()
+    assert workshop.sealift("add", request_text) == 2
+    assert workshop.spec.read_bytes() == before
+
+
+def test_an_error_in_a_link_names_the_option(workshop, capsys):
+    assert workshop.add_tool("--link", "../x=bin/x") == 2
+    assert "error: --link is wrong" in capsys.readouterr().err
+
+
+def test_a_key_is_whole_or_not_there(workshop, capsys):
+    public = workshop.site / "keys" / "second.pub.pem"
+    assert workshop.sealift("key", "new", "second.pem", "--no-passphrase") == 2
+    assert not (workshop.site / "second.pem").exists()
+    public.symlink_to("nowhere/at/all")
+    assert workshop.sealift("key", "new", "second", "--no-passphrase") == 6
+    assert not (workshop.site / "keys" / "second.key.pem").exists()
+    assert "a new key is two files" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["key", "new", "k", "--passphrase-fd", "-1"], 2, "--passphrase-fd"),
+        (["key", "new", "k", "--passphrase-file", "/dev/zero"], 2, "more than 65536 bytes"),
+        (["verify", ".", "--root", "/dev/zero"], 4, "too large: the root"),
+        (["init", "x" * 300], 6, "File name too long"),
+        (["lock", "--site", "x" * 300], 6, "File name too long"),
+        (["search", "x" * 100_000], 2, "x..."),
+        (["verify", "a\x1b[31m"], 6, "a\\x1b[31m"),
+    ],
+)
+def test_absurd_words_are_told_without_a_defect(words, code, message, workshop, capsys):
+    assert workshop.sealift(*words) == code
+    told = capsys.readouterr().err
+    assert message in told
+    assert len(told) < 10_000
+
+
+@pytest.mark.parametrize(
+    ("redirection", "code", "told"),
+    [
+        (">/dev/full", 6, "error: cannot go on: No space left on device\n"),
+        (">&-", 0, ""),
+        ("2>/dev/full >&-", 0, ""),
+        ("<&- >&- 2>&-", 0, ""),
+    ],
+)
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_streams_are_taken_as_they_are(redirection, code, told, workshop):
+    program = "from sealift_bundler.cli.main import main; main()"
+    command = [sys.executable, "-c", program, "root", "show", "--json"]
+    run = subprocess.run(
+        ["sh", "-c", f'exec "$@" {redirection}', "sh", *command],
+        capture_output=True,
+        cwd=workshop.site,
+        env=os.environ | workshop.environment,
+        text=True,
+        check=False,
+    )
+    assert (run.returncode, run.stderr) == (code, told)
