@@ -8,22 +8,19 @@ Wrong bytes are final: no other address is asked, for they may be what somebody 
 import re
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import requests
 
 from sealift_bundler import web
-from sealift_bundler.cache import Cache
 from sealift_bundler.errors import NetworkError
 from sealift_bundler.partial import Origin, Partial, open_partial
-from sealift_bundler.progress import Progress
+from sealift_bundler.transfer import Surroundings, Transfer, local_path
 from sealift_bundler.web_faults import Transient, shown
 from sealift_installer.errors import (
     Damaged,
     HostError,
-    UsageError,
     host_errors,
     mismatch,
     printable,
@@ -31,38 +28,6 @@ from sealift_installer.errors import (
 
 _OK, _PARTIAL, _UNSATISFIABLE = 200, 206, 416
 _RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
-
-
-class Stopped(Exception):
-    """Somebody else has failed or has been interrupted; what is here is kept."""
-
-
-@dataclass(frozen=True, slots=True)
-class Transfer:
-    """What is to be brought, and the addresses that have it; `size` is in bytes, if known."""
-
-    addresses: tuple[str, ...]
-    filename: str
-    sha256: str
-    size: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What all transfers of a run share."""
-
-    cache: Cache
-    progress: Progress
-    stop: threading.Event = field(default_factory=threading.Event)
-
-    def check_stop(self) -> None:
-        """Give up if all do.
-
-        Raises:
-            Stopped: they do.
-        """
-        if self.stop.is_set():
-            raise Stopped
 
 
 def download(transfer: Transfer, session: web.Session, around: Surroundings) -> Path:
@@ -86,20 +51,6 @@ def download(transfer: Transfer, session: web.Session, around: Surroundings) -> 
     with open_partial(around.cache, transfer.sha256, waiting) as partial:
         here = around.cache.lookup(transfer.sha256, transfer.filename) if waited.is_set() else None
         return here or _Run(transfer, session, around, partial).run()
-
-
-def local_path(url: str) -> Path:
-    """Return the path of a file URL.
-
-    Raises:
-        UsageError: it names another machine.
-    """
-    parts = urlsplit(url)
-    if parts.netloc not in {"", "localhost"}:
-        raise UsageError(
-            f"{printable(url)} names another machine", hint="a file's URL starts with file:///"
-        )
-    return Path(unquote(parts.path))
 
 
 class _Run:

@@ -8,12 +8,13 @@ from urllib.parse import urlsplit
 from sealift_bundler import web
 from sealift_bundler.access import Access
 from sealift_bundler.cache import Cache
-from sealift_bundler.download import Surroundings, Transfer, download, local_path
+from sealift_bundler.download import download
 from sealift_bundler.errors import NetworkError
 from sealift_bundler.mirrors import find_addresses
 from sealift_bundler.parallel import run_parallel
 from sealift_bundler.partial import check_space, partial_size, remove_stale
 from sealift_bundler.progress import Progress
+from sealift_bundler.transfer import Surroundings, Transfer, local_path
 from sealift_bundler.web_faults import shown
 from sealift_installer.errors import UsageError, printable
 

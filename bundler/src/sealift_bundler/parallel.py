@@ -11,8 +11,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from sealift_bundler.access import Access
-from sealift_bundler.download import Stopped, Transfer
 from sealift_bundler.errors import NetworkError
+from sealift_bundler.transfer import Stopped, Transfer
 from sealift_bundler.web import Session
 from sealift_installer.errors import Damaged, SealiftError
 

@@ -114,9 +114,8 @@ class Partial:
                 self.size += len(block)
             self.mixed = self.size > 0
             try:
-                value = json.loads(self._note.read_bytes())
-                self.origin = Origin(value["url"], value["validator"], value["size"])
-            except (FileNotFoundError, ValueError, KeyError, TypeError):
+                self.origin = _read_origin(self._note.read_bytes())
+            except FileNotFoundError:
                 self.origin = None
 
     def _remember(self, origin: Origin | None) -> None:
@@ -190,6 +189,19 @@ def remove_stale(cache: Cache) -> None:
         for path in folder.iterdir() if folder.is_dir() else ():
             if path.stat().st_mtime < oldest:
                 path.unlink(missing_ok=True)
+
+
+def _read_origin(data: bytes) -> Origin | None:
+    try:
+        value = json.loads(data)
+    except ValueError:
+        return None
+    kinds = {"url": str, "validator": str | None, "size": int | None}
+    if not isinstance(value, dict) or value.keys() != kinds.keys():
+        return None
+    if not all(isinstance(value[name], kind) for name, kind in kinds.items()):
+        return None
+    return Origin(**value)
 
 
 def _locked(path: Path, waiting: Callable[[], None]) -> BinaryIO:
