@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from loopback import LoopbackServer, Slow
+from sealift_bundler import seal
 from sealift_bundler.inspect import Inspection
 from sealift_bundler.lock import read_lock
 from sealift_bundler.write import Draft, check_output, staged
@@ -54,6 +55,25 @@ def test_archives_are_carried_byte_for_byte(workshop):
     (part,) = manifest_of(bundle).archives[0].parts
     assert part == f"archives/{digest(workshop.tool)[:9]}-tool-1.0.tar.gz"
     assert (bundle / part).read_bytes() == workshop.tool.read_bytes()
+
+
+def test_sealing_holds_every_document_against_its_schema(workshop, monkeypatch):
+    workshop.add_tool()
+    bundle = workshop.build()
+    checked = {}
+
+    def check(name, documents):
+        checked.setdefault(name, set()).update(what for what, _ in documents)
+
+    monkeypatch.setattr(seal, "check_documents", check)
+    root = seal.read_trusted_root(workshop.root.read_bytes(), digest(workshop.root))
+    seal.seal_bundle(bundle, root)
+    assert checked == {
+        "manifest": {"manifest.json"},
+        "envelope": {"manifest.dsse.json", "trust/root/1.root.dsse.json"},
+        "root": {"trust/root/1.root.dsse.json"},
+        "index": {f"index/{digest(workshop.tool)}.jsonl"},
+    }
 
 
 def test_the_same_lock_and_keys_give_the_same_bytes(workshop):
