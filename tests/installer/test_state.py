@@ -10,6 +10,7 @@ import pytest
 from sealift_installer.errors import HostError, Untrusted
 from sealift_installer.receipts import Event
 from sealift_installer.trust.state import StateStore, StreamState
+from sealift_schemas.receipt import LINE_LIMIT
 from simulator import NOW, BundleSimulator
 
 IMPORT = Event(clock=NOW, action="trust", detail="root given by hand", root_version=1)
@@ -105,6 +106,20 @@ def test_a_state_with_another_lineage(target):
     target.edit(roots={"1": "0" * 64})
     with pytest.raises(Untrusted, match=r"the stored root was changed"):
         target.store.load()
+
+
+def test_a_state_without_a_root(target):
+    target.edit(roots={})
+    with pytest.raises(Untrusted, match=r"trust\.json: .*at least one root"):
+        target.store.load()
+
+
+def test_a_receipt_that_no_reader_would_take_is_not_written(target):
+    before = target.file.read_bytes(), target.log.read_bytes()
+    event = replace(INSTALL, detail="x" * LINE_LIMIT)
+    with pytest.raises(HostError, match=r"a receipt would be too long"):
+        target.store.record(target.after(target.state, 3), event)
+    assert (target.file.read_bytes(), target.log.read_bytes()) == before
 
 
 def test_another_root_file(target, tmp_path):
