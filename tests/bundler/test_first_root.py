@@ -1,4 +1,5 @@
 import hashlib
+import time
 from dataclasses import replace
 
 import pytest
@@ -6,6 +7,8 @@ import pytest
 from sealift_bundler.keys import KeyFiles, create_key, keyid
 from sealift_bundler.roots import RootPlan, create_first_root, read_roots
 from sealift_bundler.sign import FileSigner
+from sealift_bundler.sign.signer import check_clock
+from sealift_bundler.site import format_time
 from sealift_installer.errors import Damaged, HostError, RefusedByPolicy, Untrusted, UsageError
 from sealift_installer.trust.roots import read_first_root
 
@@ -71,6 +74,13 @@ def test_a_root_of_a_time_to_come_is_not_signed(tmp_path, signers):
     with pytest.raises(RefusedByPolicy, match="the time of the root is more than a day ahead"):
         create_first_root(tmp_path / "root", late, signers)
     assert not (tmp_path / "root").exists()
+
+
+@pytest.mark.parametrize("early", [0, 3600, 86340])
+def test_a_clock_may_be_a_day_behind(early):
+    check_clock(format_time(int(time.time()) + early), "the root")
+    with pytest.raises(RefusedByPolicy, match="more than a day ahead of the clock"):
+        check_clock(format_time(int(time.time()) + early + 86460), "the root")
 
 
 def test_a_published_version_never_changes(tmp_path, signers):
