@@ -40,6 +40,20 @@ def contents(data: bytes) -> dict[str, bytes]:
     return {member.name: b"".join(member.data) for member in members(data)}
 
 
+@pytest.mark.parametrize(
+    ("data", "looks"),
+    [
+        (b"<html><body>Please log in</body></html>", "an HTML page"),
+        (b"\x1f\x8b\x08\0\0\0\0\0\0\3", "gzip data"),
+        (b"", "nothing"),
+    ],
+)
+def test_another_format_is_named(data: bytes, looks: str):
+    message = rf"not what its format says\n  Expected: a zip archive\n  Computed: {looks}"
+    with pytest.raises(Damaged, match=message):
+        list(members(data))
+
+
 def one(name: str, data: bytes, mode: int = 0, method: int = zipfile.ZIP_STORED) -> bytes:
     buffer = io.BytesIO()
     info = zipfile.ZipInfo(name)
