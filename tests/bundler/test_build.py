@@ -49,6 +49,21 @@ def test_a_sealed_bundle_has_the_files_of_format_1(workshop):
     assert str(workshop.folder) not in json.dumps(manifest.to_json())
 
 
+def test_bytes_that_serve_two_platforms_are_carried_once(workshop):
+    workshop.add_tool()
+    workshop.spec.write_text(
+        workshop.spec.read_text().replace("linux-x86_64-gnu", "linux-x86_64-musl", 1)
+    )
+    workshop.add_tool()
+    bundle = workshop.build()
+    gnu, musl = manifest_of(bundle).archives
+    assert [gnu.name, musl.name] == [TOOL, "tool-1.0-linux-x86_64-musl"]
+    assert (gnu.parts, gnu.index) == (musl.parts, musl.index)
+    assert len(list((bundle / "archives").iterdir())) == 1
+    assert workshop.sealift("build", "--output", workshop.folder / "again") == 0
+    assert tree(workshop.folder / "again") == tree(bundle)
+
+
 def test_archives_are_carried_byte_for_byte(workshop):
     workshop.add_tool()
     bundle = workshop.build()

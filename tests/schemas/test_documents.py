@@ -106,6 +106,17 @@ def test_a_lock_names_each_archive_once(field: str) -> None:
         Lock.read(encode(twins))
 
 
+def test_two_tools_share_bytes_that_are_read_alike() -> None:
+    tool = {**LOCK["archives"][0], "kind": "tool"}
+    twins = [tool, {**tool, "name": "another", "platform": "linux-x86_64-musl"}]
+    lock = Lock.read(encode(replaced(LOCK, ("archives",), twins)))
+    assert [archive.name for archive in lock.archives] == [tool["name"], "another"]
+    for part, value in (("kind", "interpreter"), ("strip", 7), ("filename", "b.zip"), ("size", 9)):
+        other = [tool, {**twins[1], part: value}]
+        with pytest.raises(DocumentError, match="for tools that differ in name and platform"):
+            Lock.read(encode(replaced(LOCK, ("archives",), other)))
+
+
 def test_a_threshold_is_within_reach() -> None:
     with pytest.raises(DocumentError, match=r"root.roles.root.threshold: expected an integer"):
         Root.read(

@@ -229,7 +229,7 @@ def _distinct(found: Iterable[Found]) -> list[Found]:
         UsageError: two archives have one name, or one archive has two.
     """
     by_name: dict[str, Found] = {}
-    by_digest: dict[str, str] = {}
+    by_digest: dict[str, Found] = {}
     for one in found:
         first = by_name.setdefault(one.name, one)
         if first.sha256 != one.sha256:
@@ -237,9 +237,10 @@ def _distinct(found: Iterable[Found]) -> list[Found]:
                 f"two archives would be installed as {one.name}:\n  {first.url}\n  {one.url}",
                 hint="they differ in nothing but their bytes; a bundle can carry one of them",
             )
-        if by_digest.setdefault(one.sha256, one.name) != one.name:
+        twin = by_digest.setdefault(one.sha256, first)
+        if not first.locked(0).shares_bytes(twin.locked(0)):
             raise UsageError(
-                f"one archive would be installed as {by_digest[one.sha256]} and as {one.name}",
+                f"one archive would be installed as {twin.name} and as {one.name}",
                 hint="take one of them out of the spec",
             )
     return [by_name[name] for name in sorted(by_name)]

@@ -44,6 +44,8 @@ class Draft:
         self._part_size = part_size
         self._files: dict[str, BundleFile] = {}
         self._archives: list[Archive] = []
+        # Of each archive's bytes by digest: two tools can share them.
+        self._parts: dict[str, tuple[str, ...]] = {}
 
     def add_bytes(self, path: str, data: bytes) -> None:
         """Write the payload file `path`; a file that is there with the same bytes stays.
@@ -74,7 +76,8 @@ class Draft:
         links = {**archive.links, **inspection.links}
         _check_links(archive.name, links, inspection)
         index = f"index/{archive.sha256}.jsonl"
-        parts = self._copy(archive, path)
+        parts = self._parts.get(archive.sha256) or self._copy(archive, path)
+        self._parts[archive.sha256] = parts
         members, unpacked = count_installed(inspection.entries)
         self.add_bytes(index, b"".join(entry.encode() for entry in inspection.entries))
         for sha256, data in inspection.templates.items():

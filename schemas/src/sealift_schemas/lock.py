@@ -4,7 +4,7 @@ The sequence is raised whenever something changed, and all times in a bundle com
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -80,6 +80,18 @@ class LockedArchive:
                 build=fields.optional_text("build"),
                 links=read_links(fields, "links"),
             )
+
+    def shares_bytes(self, other: "LockedArchive") -> bool:
+        """Tell whether the two can be one file of a bundle with one index.
+
+        A wheel may serve two platforms, and is then two tools. An interpreter's name is in what is
+        added to its tree, so it has its bytes for itself.
+        """
+        if self.name == other.name:
+            return True
+        parts = ("filename", "format", "size", "recipe", "strip", "prefix", "links")
+        same = all(getattr(self, part) == getattr(other, part) for part in parts)
+        return same and self.kind == other.kind == "tool"
 
     def to_json(self) -> dict[str, Any]:
         """Return the archive as JSON values."""
@@ -183,11 +195,7 @@ class Lock:
                 archives=fields.items("archives", LockedArchive.from_json),
                 wheels=fields.items("wheels", LockedWheel.from_json),
             )
-        for field_name in ("name", "sha256"):
-            values = [getattr(archive, field_name) for archive in lock.archives]
-            twice = next((value for value in values if values.count(value) > 1), None)
-            if twice is not None:
-                raise DocumentError(f"{what}.archives", f"each {field_name} once", shorten(twice))
+        _check_distinct(lock.archives, what)
         return lock
 
     def to_json(self) -> dict[str, Any]:
@@ -208,3 +216,19 @@ class Lock:
     def encode(self) -> bytes:
         """Return the bytes of the file: indented, so that a diff can be read."""
         return encode(self.to_json(), indent=2)
+
+
+def _check_distinct(archives: Iterable[LockedArchive], what: str) -> None:
+    """Check what a schema cannot say: unique names, and bytes that are read in one way alone."""
+    names: set[str] = set()
+    shared: dict[str, LockedArchive] = {}
+    for archive in archives:
+        if archive.name in names:
+            raise DocumentError(f"{what}.archives", "each name once", shorten(archive.name))
+        names.add(archive.name)
+        if not archive.shares_bytes(shared.setdefault(archive.sha256, archive)):
+            raise DocumentError(
+                f"{what}.archives",
+                "each sha256 once, or for tools that differ in name and platform alone",
+                shorten(archive.sha256),
+            )
