@@ -278,7 +278,7 @@ def test_all_mirrors_are_told_when_all_fail(
 ) -> None:
     server.faults[f"/{NAME}"] = [Status(503)]
     other.faults[f"/{NAME}"] = [Status(404)]
-    with pytest.raises(NetworkError) as caught:
+    with pytest.raises(NetworkError, match="answered 404") as caught:
         fetch(wanted(server), how(cache, mirror(server, other.url)))
     assert f"{other.url}/{NAME}: the server answered 404" in caught.value.message
     assert f"{server.url}/{NAME}: the server answered 503" in caught.value.message
@@ -465,7 +465,7 @@ def test_an_interrupt_ends_it_at_once(
     start = time.monotonic()
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "join", interrupted)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt, match="^$"):
             fetch_all(archives, Fetching(cache, Access(patience=patience)))
     assert time.monotonic() - start < 1
     server.faults.clear()
