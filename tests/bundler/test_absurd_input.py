@@ -1,4 +1,6 @@
+import errno
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +12,22 @@ from workshop import Workshop
 
 HEX = "a" * 64
 URL = '[[url]]\nurl = "{}"\nname = "n"\nversion = "1"\nsha256 = "' + HEX + '"\n'
+
+
+class FullFile:
+    """A file on a disk that is full."""
+
+    def __init__(self, file):
+        self.file = file
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.file.close()
+
+    def write(self, data):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 @pytest.fixture
@@ -139,3 +157,42 @@ def test_streams_are_taken_as_they_are(redirection, code, told, workshop):
         check=False,
     )
     assert (run.returncode, run.stderr) == (code, told)
+
+
+def test_nothing_half_written_stands_in_the_way(workshop, monkeypatch):
+    real, folder = os.fdopen, workshop.folder
+    shutil.rmtree(workshop.site / "root")
+    monkeypatch.setattr(os, "fdopen", lambda *words: FullFile(real(*words)))
+    assert workshop.sealift("init", folder / "other") == 6
+    assert workshop.sealift("key", "new", "second", "--no-passphrase") == 6
+    assert workshop.sealift("root", "init", "--key", "release") == 6
+    monkeypatch.undo()
+    assert workshop.sealift("init", folder / "other") == 0
+    assert workshop.sealift("key", "new", "second", "--no-passphrase") == 0
+    assert workshop.sealift("root", "init", "--key", "release") == 0
+
+
+def test_a_time_to_come_leaves_no_lock_behind(workshop, capsys):
+    workshop.environment["SOURCE_DATE_EPOCH"] = "99999999999"
+    assert workshop.sealift("lock") == 5
+    assert "the time of the lock is more than a day ahead of the clock" in capsys.readouterr().err
+    assert not workshop.lock.exists()
+
+
+def test_a_size_that_was_edited_is_told_as_a_size(workshop, capsys):
+    workshop.add_tool()
+    assert workshop.sealift("lock") == 0
+    size = workshop.tool.stat().st_size
+    text = workshop.lock.read_text()
+    workshop.lock.write_text(text.replace(f'"size": {size}', f'"size": {size + 1}'))
+    assert workshop.sealift("build") == 4
+    assert f"Expected: {size + 1} bytes\n  Computed: {size} bytes" in capsys.readouterr().err
+
+
+def test_another_stream_is_told_as_a_change(workshop, capsys):
+    workshop.add_tool()
+    assert workshop.sealift("lock") == 0
+    text = workshop.spec.read_text()
+    workshop.spec.write_text(text.replace('stream = "site"', 'stream = "other"'))
+    assert workshop.sealift("lock") == 0
+    assert "~ the stream: site to other; its sequence starts at 1" in capsys.readouterr().out

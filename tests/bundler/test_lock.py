@@ -41,7 +41,7 @@ def test_locking_again_changes_nothing(workshop, capsys):
     workshop.add_tool()
     assert workshop.sealift("lock") == 0
     before = workshop.lock.read_bytes()
-    workshop.environment["SOURCE_DATE_EPOCH"] = "1800000000"
+    workshop.environment["SOURCE_DATE_EPOCH"] = "1710000000"
     assert workshop.sealift("lock") == 0
     assert workshop.sealift("lock", "--upgrade") == 0
     assert workshop.lock.read_bytes() == before
@@ -51,13 +51,13 @@ def test_locking_again_changes_nothing(workshop, capsys):
 def test_a_change_raises_the_sequence_and_is_told(workshop, capsys):
     workshop.add_tool()
     assert workshop.sealift("lock") == 0
-    workshop.environment["SOURCE_DATE_EPOCH"] = "1800000000"
+    workshop.environment["SOURCE_DATE_EPOCH"] = "1710000000"
     workshop.add_python()
     capsys.readouterr()
     assert workshop.sealift("lock") == 0
     assert capsys.readouterr().out == f"+ {PYTHON}\n"
     lock = locked(workshop)
-    assert (lock.sequence, lock.created) == (2, "2027-01-15T08:00:00Z")
+    assert (lock.sequence, lock.created) == (2, "2024-03-09T16:00:00Z")
 
 
 def test_build_locks_anew_where_the_spec_has_changed(workshop, capsys):
@@ -136,12 +136,12 @@ def test_an_unreachable_server(workshop, capsys):
 
 
 def test_expiry_counts_from_the_lock(workshop):
-    workshop.spec.write_text(f"expires_days = 30\n{workshop.spec.read_text()}")
+    workshop.spec.write_text(f"expires_days = 36500\n{workshop.spec.read_text()}")
     workshop.add_tool()
-    workshop.environment["SOURCE_DATE_EPOCH"] = "4000000000"
+    workshop.environment["SOURCE_DATE_EPOCH"] = "1710000000"
     assert workshop.sealift("lock") == 0
     lock = locked(workshop)
-    assert (lock.created, lock.expires) == ("2096-10-02T07:06:40Z", "2096-11-01T07:06:40Z")
+    assert (lock.created, lock.expires) == ("2024-03-09T16:00:00Z", "2124-02-14T16:00:00Z")
     assert fits(lock, read_site(workshop.site).spec)
 
 

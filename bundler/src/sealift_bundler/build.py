@@ -14,7 +14,7 @@ from sealift_bundler.resolve import Means, make_lock, obtain, obtain_wheels
 from sealift_bundler.roots import RootFile, read_roots
 from sealift_bundler.runtime import own_wheels, requirements_text
 from sealift_bundler.seal import Verified, read_trusted_root, seal_bundle
-from sealift_bundler.sign import Signer
+from sealift_bundler.sign import Signer, check_clock
 from sealift_bundler.sign.bundle import sign_bundle
 from sealift_bundler.site import BUNDLES_NAME, Site
 from sealift_bundler.write import Draft, staged
@@ -57,11 +57,14 @@ def current_lock(site: Site, means: Means, now: str) -> Locked:
     """Return the lock of the site if it fits the spec, else make it anew and write it.
 
     Raises:
+        RefusedByPolicy: `now` is more than a day ahead of the clock.
         UsageError, NetworkError, Damaged, HostError: as make_lock.
     """
     old = read_lock(site.lock_path)
     if old is not None and fits(old, site.spec) and not means.upgrade:
         return Locked(old, ())
+    # A lock with a time to come could never be signed, and it would stay.
+    check_clock(now, "the lock")
     locked = make_lock(site, means, now)
     if locked.lock != old:
         write_lock(site.lock_path, locked.lock)

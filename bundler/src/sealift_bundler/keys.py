@@ -88,9 +88,9 @@ def create_key(
         for path in (files.private, files.public):
             if path.exists():
                 raise UsageError(f"a key of this name exists: {path}")
-        _write_new(files.private, private, 0o600)
+        write_new(files.private, private, 0o600)
         try:
-            _write_new(files.public, public, 0o644)
+            write_new(files.public, public, 0o644)
         except OSError:
             files.private.unlink()
             raise
@@ -190,12 +190,17 @@ def _read_key(path: Path) -> bytes:
             ) from None
 
 
-def _write_new(path: Path, data: bytes, mode: int) -> None:
+def write_new(path: Path, data: bytes, mode: int) -> None:
+    """Write a file that must not exist; none is left if it cannot be written whole.
+
+    Raises:
+        OSError: it exists, or cannot be written.
+    """
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
     except OSError:
-        # A full disk: half a key would stand in the way of the next try.
+        # Half a file, from a full disk, would stand in the way of the next try.
         path.unlink()
         raise

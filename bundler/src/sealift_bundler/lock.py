@@ -129,6 +129,8 @@ def describe_changes(old: Lock | None, new: Lock) -> tuple[str, ...]:
         lines.append(f"~ the wheels of unseal: {len(new.wheels)} files")
     if old is not None and old.expires is not None and old.expires <= clock_time():
         lines.append(f"~ expiry: {old.expires} has passed")
+    if old is not None and old.stream != new.stream:
+        lines.append(f"~ the stream: {old.stream} to {new.stream}; its sequence starts at 1")
     if old is not None and not lines and old.spec != new.spec:
         lines.append("~ the spec, or the version of sealift")
     return tuple(lines)

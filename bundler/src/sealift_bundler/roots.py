@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sealift_bundler.keys import keyid
+from sealift_bundler.keys import keyid, write_new
 from sealift_bundler.sign import Signer, check_clock, sign_envelope
 from sealift_installer.errors import UsageError, documents_damaged, host_errors
 from sealift_installer.limits import LIMITS
@@ -70,8 +70,7 @@ def create_first_root(directory: Path, plan: RootPlan, signers: Sequence[Signer]
     read_first_root(data, file.sha256)
     with host_errors("cannot write the root"):
         directory.mkdir(parents=True, exist_ok=True)
-        with (directory / file.name).open("xb") as output:
-            output.write(data)
+        write_new(directory / file.name, data, 0o666)
     return file
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sealift_bundler import specfile
-from sealift_bundler.keys import PRIVATE_SUFFIX, PUBLIC_SUFFIX, KeyFiles
+from sealift_bundler.keys import PRIVATE_SUFFIX, PUBLIC_SUFFIX, KeyFiles, write_new
 from sealift_installer.errors import UsageError, host_errors, printable
 from sealift_schemas.keys import TOOL_NAME
 from sealift_schemas.manifest import STREAM
@@ -77,8 +77,8 @@ def create_site(directory: Path) -> Path:
         ignore = directory / ".gitignore"
         if not ignore.exists():
             ignore.write_text(_GITIGNORE, "utf-8")
-        with path.open("x", encoding="utf-8") as file:
-            file.write(_SPEC.format(stream=stream_name(directory.resolve().name)))
+        text = _SPEC.format(stream=stream_name(directory.resolve().name))
+        write_new(path, text.encode(), 0o666)
     return path
 
 

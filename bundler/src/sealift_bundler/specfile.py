@@ -191,8 +191,8 @@ def _write(path: Path, text: str) -> None:
     """Put `text` in place by a rename, once it is known to be a spec."""
     new = path.with_name(f".{path.name}.new")
     with host_errors("cannot write the spec"):
-        new.write_text(text, "utf-8")
         try:
+            new.write_text(text, "utf-8")
             read_spec(new)
             new.replace(path)
         finally:

@@ -158,8 +158,11 @@ class Draft:
                 part = f"{name}.{number:03}" if split else name
                 size = self._part_size if split else archive.size
                 files.append(self._copy_part(source, part, size, whole))
-        if whole.hexdigest() != archive.sha256 or sum(f.size for f in files) != archive.size:
-            what = f"the file in the cache is not what the lock says: {path}"
+        what = f"the file in the cache is not what the lock says: {path}"
+        size = path.stat().st_size
+        if size != archive.size:
+            raise Damaged(mismatch(what, f"{archive.size} bytes", f"{size} bytes"))
+        if whole.hexdigest() != archive.sha256:
             raise Damaged(mismatch(what, archive.sha256, whole.hexdigest()))
         self._files.update((file.path, file) for file in files)
         return tuple(file.path for file in files)
