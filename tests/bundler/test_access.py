@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from certificates import Authority
-from loopback import LoopbackServer, Redirect, Status
+from loopback import Good, LoopbackServer, Redirect, Status
 from sealift_bundler.access import Access, read_access
 from sealift_bundler.cache import Cache
 from sealift_bundler.errors import NetworkError
@@ -265,3 +265,23 @@ def test_a_build_takes_the_way_that_the_spec_names(
         data = path.read_bytes()
         assert b"hunter2" not in data
         assert host_of(server).encode() not in data
+
+
+def test_a_catalogue_comes_by_the_way_that_the_spec_names(
+    server: LoopbackServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("A_TOKEN", "hunter2")
+    (tmp_path / "shop").mkdir()
+    shop = Workshop(tmp_path / "shop").found()
+    (server.directory / "downloads.json").write_bytes((shop.served / "downloads.json").read_bytes())
+    text = shop.spec.read_text()
+    shop.spec.write_text(f'catalogs = ["{server.url}/downloads.json"]\n{text}')
+    with shop.spec.open("a") as file:
+        file.write(f'[[network.host]]\nname = "{host_of(server)}"\ntoken_env = "A_TOKEN"\n')
+    server.faults["/downloads.json"] = [Status(503, "0"), Good()]
+    assert shop.add_python() == 0
+    assert shop.sealift("lock") == 0
+    assert [request.headers["authorization"] for request in server.requests] == [
+        "Bearer hunter2",
+        "Bearer hunter2",
+    ]

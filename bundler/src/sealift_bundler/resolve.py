@@ -175,8 +175,9 @@ def load_catalogs(site: Site | None, means: Means) -> list[Catalog]:
         UsageError: there is no such file.
     """
     base = None if site is None else site.directory
+    access = None if site is None else means.fetching(site).access
     return [
-        load_catalog(location, means.cache, offline=means.offline, base=base)
+        load_catalog(location, means.cache, offline=means.offline, base=base, access=access)
         for location in default_locations(() if site is None else site.spec.catalogs)
     ]
 

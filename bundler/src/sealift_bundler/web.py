@@ -2,10 +2,11 @@
 
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import requests
@@ -19,8 +20,9 @@ from sealift_bundler.web_faults import Transient, faults, public_url, refusal, s
 from sealift_installer.errors import HostError, printable
 
 __all__ = ["PATIENCE", "Patience", "Session", "Transient", "body_size", "faults", "get"]
-__all__ += ["public_url", "read_body"]
+__all__ += ["insist", "public_url", "read_body"]
 
+T = TypeVar("T")
 PATIENCE = Patience()
 _ACCEPTED = frozenset({200, 304})
 _HTML = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html|head)\b", re.IGNORECASE)
@@ -121,6 +123,23 @@ def get(
         if response.status_code not in accepted:
             raise refusal(response, url, patience.longest_wait)
         yield response
+
+
+def insist(action: Callable[[], T], patience: Patience) -> T:
+    """Return what `action` returns, tried again after faults that may pass.
+
+    Raises:
+        NetworkError: a fault that does not pass, or the last of those that might.
+    """
+    failures = 0
+    while True:
+        try:
+            return action()
+        except Transient as fault:
+            failures += 1
+            if failures >= patience.attempts:
+                raise
+            time.sleep(patience.wait(failures, fault.after))
 
 
 def read_body(response: requests.Response, url: str) -> Iterator[bytes]:

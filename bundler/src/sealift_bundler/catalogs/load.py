@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from sealift_bundler import web
+from sealift_bundler.access import Access
 from sealift_bundler.cache import Cache
 from sealift_bundler.catalogs.metadata import LIMIT, CatalogEntry, read_catalog
 from sealift_bundler.errors import NetworkError
@@ -53,11 +54,16 @@ def default_locations(named: Sequence[str] = ()) -> tuple[str, ...]:
 
 
 def load_catalog(
-    location: str, cache: Cache, *, offline: bool = False, base: Path | None = None
+    location: str,
+    cache: Cache,
+    *,
+    offline: bool = False,
+    base: Path | None = None,
+    access: Access | None = None,
 ) -> Catalog:
     """Read the catalogue at `location`: a path (relative to `base`), or a file, http or https URL.
 
-    With `offline` set the copy in the cache serves for an address.
+    With `offline` set the copy in the cache serves for an address; else it is reached by `access`.
 
     Raises:
         Damaged: it is no catalogue.
@@ -72,7 +78,7 @@ def load_catalog(
         data = _read_file(path)
     elif scheme in {"http", "https"}:
         name = web.public_url(location)
-        data = _Copy(cache, location).read() if offline else _download(location, cache)
+        data = _Copy(cache, location).read() if offline else _download(location, cache, access)
     else:
         raise UsageError(
             f"cannot read a catalogue from {printable(location)}",
@@ -144,23 +150,19 @@ def _read_file(path: Path) -> bytes:
             raise UsageError(f"there is no catalogue {printable(str(path))}") from None
 
 
-def _download(url: str, cache: Cache) -> bytes:
+def _download(url: str, cache: Cache, access: Access | None) -> bytes:
     copy = _Copy(cache, url)
-    for last in web.PATIENCE.tries():
+    with web.Session(access) as session:
         try:
-            return _ask(copy)
-        except web.Transient as error:
-            if last:
-                raise NetworkError(error.message, hint=copy.hint) from None
+            return web.insist(lambda: _ask(copy, session), session.access.patience)
         except NetworkError as error:
             raise NetworkError(error.message, hint=copy.hint) from None
-    raise AssertionError  # tries() always has a last one
 
 
-def _ask(copy: _Copy) -> bytes:
+def _ask(copy: _Copy, session: web.Session) -> bytes:
     known = copy.load()
     condition = {"If-None-Match": known[1]} if known and known[1] else {}
-    with web.get(copy.url, headers=condition) as response:
+    with web.get(copy.url, headers=condition, session=session) as response:
         if known and response.status_code == 304:  # noqa: PLR2004 - HTTP: not modified
             return known[0]
         data = bytearray()
