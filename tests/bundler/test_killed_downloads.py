@@ -109,12 +109,12 @@ def survive(bench: Bench, kills: int) -> None:
         now = bench.server.requests[asked:]
         assert before.isdisjoint(request.path for request in now)
         resumed += sum("range" in request.headers for request in now)
-        if code == 0:
+        assert code in {0, -signal.SIGKILL, -signal.SIGINT, 130}
+        # A process can be killed between its last step and its end.
+        assert code or bench.bundle.exists()
+        if bench.bundle.exists():
             assert tree(bench.bundle) == expected
             bench.forget()
-        else:
-            assert code in {-signal.SIGKILL, -signal.SIGINT, 130}
-            assert not bench.bundle.exists()
     assert resumed
 
 
@@ -123,5 +123,6 @@ def test_a_few_killed_builds_end_with_the_same_bundle(bench: Bench) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_fifty_killed_builds_end_with_the_same_bundle(bench: Bench) -> None:
     survive(bench, 50)

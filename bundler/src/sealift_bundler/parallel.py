@@ -5,7 +5,7 @@ program at once, and no thread has to be waited for that waits for a server.
 """
 
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -46,8 +46,9 @@ class _Crew:
         self._stop = stop
         self._paths: list[Path | None] = [None] * len(transfers)
         self._errors: dict[int, BaseException] = {}
-        # Reversed, so that the next one is taken from the end.
-        self._waiting = list(enumerate(transfers))[::-1]
+        self._waiting: dict[str, deque[tuple[int, Transfer]]] = {}
+        for number, transfer in enumerate(transfers):
+            self._waiting.setdefault(_host(transfer), deque()).append((number, transfer))
         self._busy: Counter[str] = Counter()
         self._change = threading.Condition()
         count = min(access.patience.connections, len(transfers))
@@ -92,11 +93,13 @@ class _Crew:
         most = self._access.patience.host_connections
         with self._change:
             while self._waiting and not self._stop.is_set():
-                for place in range(len(self._waiting) - 1, -1, -1):
-                    host = _host(self._waiting[place][1])
-                    if self._busy[host] < most:
-                        self._busy[host] += 1
-                        return self._waiting.pop(place)
+                host = next((each for each in self._waiting if self._busy[each] < most), None)
+                if host is not None:
+                    self._busy[host] += 1
+                    taken = self._waiting[host].popleft()
+                    if not self._waiting[host]:
+                        del self._waiting[host]
+                    return taken
                 self._change.wait()
         return None
 
