@@ -1,18 +1,26 @@
+import base64
+import hashlib
+import io
+import os
 import re
 import sys
+import zipfile
 
 import pytest
 
+from certificates import Authority
 from index_stand_in import digest_of, publish
 from loopback import Body, LoopbackServer, Status
 from sealift_bundler import web
+from sealift_bundler.access import Access
 from sealift_bundler.errors import NetworkError
 from sealift_bundler.sources import pip_settings
 from sealift_bundler.sources.package_index import find_package
-from sealift_bundler.sources.pip_settings import PipSettings, read_pip_settings
+from sealift_bundler.sources.pip_settings import PipSettings, read_pip_settings, through_pip
 from sealift_installer.errors import UsageError
 from sealift_schemas.lock import LockedArchive
 from sealift_schemas.spec import PackageWanted
+from workshop import Workshop, tree
 
 LINUX = "linux-x86_64-gnu"
 TOOL = [
@@ -246,4 +254,68 @@ def test_a_malformed_configuration_is_told_without_its_text(tmp_path):
     named.write_text("index-url = http://user:secret@host\n")
     with pytest.raises(UsageError, match="pip's configuration is malformed") as caught:
         read_pip_settings({"HOME": str(tmp_path), "PIP_CONFIG_FILE": str(named)})
+    assert "secret" not in caught.value.message
+
+
+@pytest.fixture
+def pips_index(tmp_path, monkeypatch):
+    """A real wheel in an index that wants a password; return the server, what asks it, the site."""
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("b.py", (1980, 1, 1, 0, 0, 0)), "VALUE = 1\n")
+    name, sha256 = "b-1-py3-none-any.whl", hashlib.sha256(data.getvalue()).hexdigest()
+    page = f'<!DOCTYPE html><a href="/files/{name}#sha256={sha256}">{name}</a>'.encode()
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    for variable in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(variable, raising=False)
+    workshop = Workshop(tmp_path).found()
+
+    def serve(server):
+        server.faults["/simple/b/"] = [Body(page, "text/html")]
+        server.faults[f"/files/{name}"] = [Body(data.getvalue())]
+        assert workshop.sealift("add", "pypi:b==1") == 0
+        return workshop
+
+    return serve
+
+
+def test_the_files_of_the_index_come_with_pips_password(index, pips_index, capfd):
+    workshop = pips_index(index)
+    address = index.url.replace("http://", "http://user:s%65cret@")
+    workshop.environment["PIP_INDEX_URL"] = f"{address}/simple/"
+    bundle = workshop.build()
+    asked = [request for request in index.requests if request.path.startswith("/files/")]
+    basic = base64.b64encode(b"user:secret").decode()
+    assert [one.headers["authorization"] for one in asked] == [f"Basic {basic}"]
+    kept = [*tree(bundle).values(), *tree(workshop.folder / "cache").values()]
+    for data in (*kept, workshop.lock.read_bytes(), capfd.readouterr().err.encode()):
+        assert not re.search(rb"secret|s%65cret", data)
+
+
+def test_pips_password_and_certificate_are_for_its_server_alone():
+    settings = PipSettings("https://u:p@Host/simple/", "/ca.pem", "/me.pem", "http://proxy")
+    access = through_pip(Access(), settings)
+    assert (access.ca, access.proxy) == ("/ca.pem", "http://proxy")
+    assert access.password("https://host:443/files/a.whl") == ("u", "p")
+    assert access.certificate("https://host/files/a.whl") == "/me.pem"
+    for other in ("https://other/a.whl", "https://host:444/a.whl", "http://host/a.whl"):
+        assert access.password(other) is None
+        assert access.certificate(other) is None
+    assert "'p'" not in repr(access)
+
+
+def test_the_files_of_the_index_come_by_pips_certificates(tmp_path, pips_index):
+    authority = Authority(tmp_path / "authority")
+    with LoopbackServer(tmp_path, authority.server(authority.issue("server"))) as server:
+        workshop = pips_index(server)
+        workshop.environment |= {"PIP_INDEX_URL": f"{server.url}/simple/"}
+        assert workshop.sealift("lock") == 8
+        workshop.environment |= {"PIP_CERT": str(authority.ca)}
+        workshop.build()
+
+
+def test_an_index_with_an_absurd_address_is_told_without_it():
+    variables = {"PIP_INDEX_URL": "http://u:secret@[host/simple", "PIP_CONFIG_FILE": os.devnull}
+    with pytest.raises(UsageError, match="has no address to fetch from") as caught:
+        read_pip_settings(variables)
     assert "secret" not in caught.value.message

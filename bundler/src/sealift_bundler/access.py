@@ -15,20 +15,40 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True, slots=True)
+class Login:
+    """What pip shows to the server of its package index: user and password, a certificate."""
+
+    server: str
+    user: str = ""
+    password: str = field(default="", repr=False)
+    client_cert: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Access:
-    """What the spec says about the network, with paths made absolute; no secret is in here."""
+    """What the spec says about the network, with paths made absolute.
+
+    No secret is in here but in `login`, which is pip's and for one server alone.
+    """
 
     proxy: str | None = None
     ca: str | None = None
     hosts: Mapping[str, Host] = field(default_factory=dict)
     mirrors: tuple[Mirror, ...] = ()
     patience: Patience = field(default_factory=Patience)
+    login: Login | None = None
+
+    def password(self, url: str) -> tuple[str, str] | None:
+        """Return user and password for the server of `url`, or None."""
+        login = self._login(url)
+        return None if login is None or not login.user else (login.user, login.password)
 
     def certificate(self, url: str) -> tuple[str, str] | str | None:
         """Return the client certificate for the host of `url`, as requests takes it."""
         host = self._host(urlsplit(url))
         if host is None or host.client_cert is None:
-            return None
+            login = self._login(url)
+            return None if login is None else login.client_cert
         return (host.client_cert, host.client_key) if host.client_key else host.client_cert
 
     def token(self, url: str) -> str | None:
@@ -53,6 +73,9 @@ class Access:
             )
         return token
 
+    def _login(self, url: str) -> Login | None:
+        return self.login if self.login and self.login.server == server_of(url) else None
+
     def _host(self, parts: SplitResult) -> Host | None:
         name = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
         standard = _PORTS.get(parts.scheme)
@@ -60,6 +83,12 @@ class Access:
         return self.hosts.get(f"{name}:{port}") or (
             self.hosts.get(name or "") if port == standard else None
         )
+
+
+def server_of(url: str) -> str:
+    """Return scheme, host and port of `url`, by which servers are told apart."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname}:{parts.port or _PORTS.get(parts.scheme)}"
 
 
 def read_access(network: Network, directory: Path, patience: Patience) -> Access:

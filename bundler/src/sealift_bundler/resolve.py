@@ -21,6 +21,7 @@ from sealift_bundler.site import Site
 from sealift_bundler.sources.found import Found
 from sealift_bundler.sources.installed import find_installed
 from sealift_bundler.sources.package_index import find_package
+from sealift_bundler.sources.pip_settings import through_pip
 from sealift_bundler.sources.python import find_python
 from sealift_bundler.sources.url import find_url
 from sealift_installer.errors import Damaged, UsageError, mismatch
@@ -40,13 +41,15 @@ class Means:
     progress: Progress = field(default_factory=Progress)
     warn: Callable[[str], None] = lambda _: None
 
-    def fetching(self, site: Site) -> Fetching:
-        """Return how to fetch what the site wants.
+    def fetching(self, site: Site, *, index: bool = False) -> Fetching:
+        """Return how to fetch what the site wants; what stands in the package `index` on pip's way.
 
         Raises:
-            UsageError: `[network]` of the spec names what is not there.
+            UsageError: `[network]` of the spec names what is not there, or pip's configuration is
+                malformed.
         """
         access = read_access(site.spec.network, site.directory, web.PATIENCE)
+        access = through_pip(access) if index else access
         return Fetching(self.cache, access, self.offline, self.progress)
 
 
@@ -136,9 +139,7 @@ def obtain(site: Site, archives: Sequence[LockedArchive], means: Means) -> list[
         Damaged: one is not what the lock says, or this machine's interpreter has changed.
         HostError: the cache cannot be written.
     """
-    fetched = [archive for archive in archives if archive.source != "captured"]
-    found = fetch_all([_wanted(one) for one in fetched], means.fetching(site))
-    paths = {one.name: path for one, path in zip(fetched, found, strict=True)}
+    paths = _fetch([one for one in archives if one.source != "captured"], site, means)
     return [paths.get(one.name) or _captured(site, one, means) for one in archives]
 
 
@@ -162,7 +163,7 @@ def _captured(site: Site, archive: LockedArchive, means: Means) -> Path:
 def obtain_wheels(site: Site, wheels: Sequence[LockedWheel], means: Means) -> dict[str, bytes]:
     """Return the bytes of locked wheels by file name. Raises what `obtain` raises."""
     wanted = [Wanted(one.url, one.filename, one.sha256, one.size) for one in wheels]
-    paths = fetch_all(wanted, means.fetching(site))
+    paths = fetch_all(wanted, means.fetching(site, index=True)) if wanted else []
     return {one.filename: path.read_bytes() for one, path in zip(wheels, paths, strict=True)}
 
 
@@ -249,10 +250,20 @@ def _distinct(found: Iterable[Found]) -> list[Found]:
 
 def _locked(found: Sequence[Found], site: Site, means: Means) -> tuple[LockedArchive, ...]:
     """Return what was found as the lock names it; what has no known size is fetched for it."""
-    unknown = [one for one in found if one.size is None]
-    paths = fetch_all([_wanted(one) for one in unknown], means.fetching(site))
-    sizes = {one.name: path.stat().st_size for one, path in zip(unknown, paths, strict=True)}
+    paths = _fetch([one for one in found if one.size is None], site, means)
+    sizes = {name: path.stat().st_size for name, path in paths.items()}
     return tuple(one.locked(sizes[one.name] if one.size is None else one.size) for one in found)
+
+
+def _fetch(archives: Sequence[Found | LockedArchive], site: Site, means: Means) -> dict[str, Path]:
+    """Return the files of archives by name."""
+    paths: dict[str, Path] = {}
+    for index in (False, True):
+        mine = [one for one in archives if (one.source == "package") is index]
+        if mine:
+            found = fetch_all([_wanted(one) for one in mine], means.fetching(site, index=index))
+            paths |= zip([one.name for one in mine], found, strict=True)
+    return paths
 
 
 def _wanted(one: Found | LockedArchive) -> Wanted:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.resources import files
 
 from packaging.markers import Marker
@@ -14,9 +15,10 @@ from packaging.version import Version
 from pypi_simple import DistributionPackage
 
 from sealift_bundler import web
+from sealift_bundler.access import Access
 from sealift_bundler.runtime_wheels import own_wheels
 from sealift_bundler.sources.index_client import IndexClient, address, digest
-from sealift_bundler.sources.pip_settings import PipSettings
+from sealift_bundler.sources.pip_settings import PipSettings, through_pip
 from sealift_bundler.sources.wheels import choose_for_python, machine, read_wheels
 from sealift_installer.errors import UsageError, mismatch
 from sealift_schemas.keys import Platform
@@ -87,7 +89,7 @@ def resolve_wheels(
                 chosen |= {one.filename: one for one in _choose(pin, packages, wanted, warn)}
     packages = [chosen[filename] for filename in sorted(chosen)]
     with ThreadPoolExecutor(_CONNECTIONS) as pool:
-        sizes = pool.map(_size, packages)
+        sizes = pool.map(partial(_size, settings), packages)
         return tuple(
             LockedWheel(package.filename, address(package), digest(package), size)
             for package, size in zip(packages, sizes, strict=True)
@@ -214,12 +216,13 @@ def _environment(python: tuple[int, int], platform: Platform) -> dict[str, str]:
     }
 
 
-def _size(package: DistributionPackage) -> int:
+def _size(settings: PipSettings | None, package: DistributionPackage) -> int:
     """Return a file's size in bytes; indexes that do not tell it (PEP 700) are asked for it."""
     if package.size is not None:
         return package.size
     url = address(package)
-    with web.get(url) as response:
+    access = through_pip(Access(patience=web.PATIENCE), settings)
+    with web.Session(access) as session, web.get(url, session=session) as response:
         announced = web.body_size(response)
         if announced is not None:
             return announced

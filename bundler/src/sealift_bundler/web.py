@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import requests
+from requests.auth import HTTPBasicAuth
 from requests.utils import select_proxy, should_bypass_proxies
 
 from sealift_bundler import __version__
@@ -60,6 +61,8 @@ class Session(requests.Session):
         if token is not None:
             # requests takes it off again where a redirect leads to another host.
             request.headers["Authorization"] = f"Bearer {token}"
+        elif (password := self.access.password(url)) is not None:
+            HTTPBasicAuth(*password)(request)
         try:
             return super().send(request, **options)
         except requests.RequestException:

@@ -9,11 +9,14 @@ import configparser
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
+from sealift_bundler.access import Access, Login, server_of
+from sealift_bundler.addresses import find_flaw
 from sealift_installer.errors import UsageError, printable
 
 _MACHINE = Path("/etc/pip.conf")
@@ -49,12 +52,38 @@ def read_pip_settings(environment: Mapping[str, str] | None = None) -> PipSettin
         value = variables.get(f"PIP_{name.upper().replace('-', '_')}")
         if value:
             values[name] = value
+    index_url = values.get("index-url") or PYPI_SIMPLE_ENDPOINT
+    if find_flaw(index_url) not in {None, "user or password"}:
+        raise UsageError(
+            "the package index that pip is configured for has no address to fetch from",
+            hint="see it with: pip config list",
+        )
     return PipSettings(
-        index_url=values.get("index-url") or PYPI_SIMPLE_ENDPOINT,
+        index_url=index_url,
         cert=values.get("cert"),
         client_cert=values.get("client-cert"),
         proxy=values.get("proxy"),
     )
+
+
+def through_pip(access: Access, settings: PipSettings | None = None) -> Access:
+    """Return the way to the files of the package index: pip's own, and for the rest `access`.
+
+    As with pip, what the index's address says of user and password goes to its server alone.
+
+    Raises:
+        UsageError: pip's configuration is malformed.
+    """
+    settings = read_pip_settings() if settings is None else settings
+    parts = urlsplit(settings.index_url)
+    login = Login(
+        server=server_of(settings.index_url),
+        user=unquote(parts.username or ""),
+        password=unquote(parts.password or ""),
+        client_cert=settings.client_cert,
+    )
+    ca, proxy = settings.cert or access.ca, settings.proxy or access.proxy
+    return replace(access, ca=ca, proxy=proxy, login=login)
 
 
 def _files(variables: Mapping[str, str]) -> Iterator[Path]:
