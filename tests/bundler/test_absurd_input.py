@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from loopback import LoopbackServer, Redirect
 from sealift_bundler.addresses import find_flaw
 from workshop import Workshop
 
@@ -196,3 +197,13 @@ def test_another_stream_is_told_as_a_change(workshop, capsys):
     workshop.spec.write_text(text.replace('stream = "site"', 'stream = "other"'))
     assert workshop.sealift("lock") == 0
     assert "~ the stream: site to other; its sequence starts at 1" in capsys.readouterr().out
+
+
+def test_a_redirect_to_nonsense_is_the_networks_fault(workshop, capsys):
+    with LoopbackServer(workshop.served) as server:
+        server.faults["/tool-1.0.tar.gz"] = [Redirect("http://[nowhere/a.tar.gz")]
+        url = f"{server.url}/tool-1.0.tar.gz"
+        words = ("--sha256", HEX, "--name", "tool", "--version", "1")
+        assert workshop.sealift("add", "--url", url, *words) == 0
+        assert workshop.sealift("lock") == 8
+    assert "the server leads to an address that cannot be read" in capsys.readouterr().err

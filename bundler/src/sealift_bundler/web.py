@@ -74,7 +74,12 @@ class Session(requests.Session):
         """Return where a redirect leads; from https it never leads to http."""
         target = super().get_redirect_target(resp)
         if target is not None:
-            scheme = urlsplit(target).scheme
+            try:
+                scheme = urlsplit(target).scheme
+            except ValueError:
+                resp.close()
+                what = "the server leads to an address that cannot be read"
+                raise NetworkError(f"{shown(resp.url)}: {what}") from None
             plain = scheme == "http" and urlsplit(resp.url).scheme == "https"
             if plain or scheme not in {"http", "https", ""}:
                 resp.close()
