@@ -84,10 +84,11 @@ class Unannounced:
 
 @dataclass(frozen=True)
 class Redirect:
-    """Leads to this address."""
+    """Leads to this address, with a body of so many MiB."""
 
     location: str
     code: int = 302
+    size: int = 0
 
 
 @dataclass(frozen=True)
@@ -251,7 +252,9 @@ class _Handler(BaseHTTPRequestHandler):
             more = {} if fault.retry_after is None else {"Retry-After": fault.retry_after}
             self._answer(fault.code, b"refused", more)
         elif isinstance(fault, Redirect):
-            self._answer(fault.code, b"", {"Location": fault.location})
+            self._head(fault.code, {"Location": fault.location}, fault.size << 20)
+            for _ in range(fault.size):
+                self.wfile.write(b"\x00" * (1 << 20))
         elif isinstance(fault, Body):
             self._answer(200, fault.data, {"Content-Type": fault.content_type})
         elif fault == Reset(None):

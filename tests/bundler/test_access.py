@@ -285,3 +285,16 @@ def test_a_catalogue_comes_by_the_way_that_the_spec_names(
         "Bearer hunter2",
         "Bearer hunter2",
     ]
+
+
+def test_a_password_in_the_spec_is_refused_and_not_repeated(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop = Workshop(tmp_path).found()
+    with shop.spec.open("a") as file:
+        file.write('[network]\nproxy = "http://me:hunter2@proxy.invalid:3128"\n')
+    assert shop.sealift("lock") == 2
+    error = capsys.readouterr().err
+    assert "network.proxy" in error
+    assert "Found: an address with credentials" in error
+    assert "hunter2" not in error

@@ -9,6 +9,7 @@ import random
 import shutil
 import threading
 import time
+import tracemalloc
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,18 @@ from types import SimpleNamespace
 
 import pytest
 
-from loopback import Body, Drip, Good, LoopbackServer, Reset, SlowStart, Status, Tagged, Truncated
+from loopback import (
+    Body,
+    Drip,
+    Good,
+    LoopbackServer,
+    Redirect,
+    Reset,
+    SlowStart,
+    Status,
+    Tagged,
+    Truncated,
+)
 from sealift_bundler.access import Access
 from sealift_bundler.cache import Cache
 from sealift_bundler.errors import NetworkError
@@ -182,6 +194,18 @@ def test_another_process_fetches_it_meanwhile(server: LoopbackServer, cache: Cac
     assert results[0].read_bytes() == DATA
     assert server.requests == []
     assert notes == [f"waiting for another sealift that fetches {NAME}"]
+
+
+def test_what_comes_with_a_redirect_is_not_read(
+    server: LoopbackServer, cache: Cache, tmp_path: Path
+) -> None:
+    server.faults["/moved"] = [Redirect(f"/{NAME}", size=64)]
+    tracemalloc.start()
+    try:
+        fetch(Wanted(f"{server.url}/moved", NAME, SHA256, SIZE), how(cache))
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    finally:
+        tracemalloc.stop()
 
 
 # Waiting.
@@ -465,7 +489,7 @@ def test_an_interrupt_ends_it_at_once(
     start = time.monotonic()
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "join", interrupted)
-        with pytest.raises(KeyboardInterrupt, match="^$"):
+        with pytest.raises(KeyboardInterrupt, match=r"^$"):
             fetch_all(archives, Fetching(cache, Access(patience=patience)))
     assert time.monotonic() - start < 1
     server.faults.clear()

@@ -162,9 +162,12 @@ def _add_blank_line(document: tomlkit.TOMLDocument) -> None:
 def _message(path: Path, text: str, issue: Issue) -> str:
     line = find_line(text, issue.path)
     place = issue.place("")[1:] or "the whole file"
+    # Who writes a password into the table of the network should not find it in a log as well.
+    secret = issue.path[:1] == ("network",) and "@" in issue.found
+    found = "an address with credentials" if secret else printable(issue.found)
     return (
         f"{path}{'' if line is None else f', line {line}'}: {printable(place)}\n"
-        f"  Expected: {issue.expected}\n  Found: {printable(issue.found)}"
+        f"  Expected: {issue.expected}\n  Found: {found}"
     )
 
 

@@ -74,6 +74,11 @@ class Session(requests.Session):
         """Return where a redirect leads; from https it never leads to http."""
         target = super().get_redirect_target(resp)
         if target is not None:
+            size = body_size(resp)
+            if size is None or size > self.access.patience.block:
+                # requests would read its body to the end, however long that is.
+                resp._content = b""  # noqa: SLF001 - there is no other way to leave it unread
+                resp.close()
             try:
                 scheme = urlsplit(target).scheme
             except ValueError:
