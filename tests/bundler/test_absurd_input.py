@@ -1,4 +1,5 @@
 import errno
+import json
 import os
 import shutil
 import subprocess
@@ -207,3 +208,21 @@ def test_a_redirect_to_nonsense_is_the_networks_fault(workshop, capsys):
         assert workshop.sealift("add", "--url", url, *words) == 0
         assert workshop.sealift("lock") == 8
     assert "the server leads to an address that cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("url", "flaw"),
+    [("http://[", "no host and port that can be read"), ("https://u:s3@h/a", "user or password")],
+)
+def test_an_address_that_was_edited_in_the_lock_is_refused(workshop, capsys, url, flaw):
+    workshop.add_tool()
+    assert workshop.sealift("lock") == 0
+    text = workshop.lock.read_text()
+    before = json.loads(text)["archives"][0]["url"]
+    workshop.lock.write_text(text.replace(f'"url": "{before}"', f'"url": "{url}"'))
+    shutil.rmtree(workshop.folder / "cache", ignore_errors=True)
+    assert workshop.sealift("build") == 2
+    told = capsys.readouterr().err
+    assert " in sealift.lock has no address to fetch from\n" in told
+    assert f"Found: {flaw}" in told
+    assert "s3" not in told

@@ -10,6 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from sealift_bundler import __version__
+from sealift_bundler.addresses import check_address
 from sealift_bundler.site import clock_time, format_time
 from sealift_installer.errors import UsageError, host_errors, printable
 from sealift_schemas.lock import LIMIT, Lock
@@ -41,13 +42,18 @@ def read_lock(path: Path) -> Lock | None:
         except FileNotFoundError:
             return None
     try:
-        return Lock.read(data, what=path.name)
+        lock = Lock.read(data, what=path.name)
     except DocumentError as error:
         raise UsageError(
             f"{path} is malformed at {printable(error.where)}\n"
             f"  Expected: {error.expected}\n  Found: {printable(error.found)}",
             hint="restore it from where it is kept: its sequence must not go down",
         ) from None
+    for archive in lock.archives:
+        check_address(archive.url, f"{archive.name} in {path.name}")
+    for wheel in lock.wheels:
+        check_address(wheel.url, f"{wheel.filename} in {path.name}")
+    return lock
 
 
 def write_lock(path: Path, lock: Lock) -> None:
