@@ -150,13 +150,16 @@ def show_archive(archive: Archive, bundle: Path) -> None:
     data = (bundle / archive.index).read_bytes()
     entries: list[Entry] = list(read_lines(data, what=archive.index, limit=LIMIT))
     rewritten = [entry for entry in entries if entry.template is not None and entry.member]
-    places = sum(len(entry.template.places) for entry in rewritten if entry.template)
+    relocated = [entry for entry in rewritten if entry.template and entry.template.places]
+    places = sum(len(entry.template.places) for entry in relocated if entry.template)
     kept = sum(entry.kept is not None for entry in entries)
     print(f"\n{archive.name}: {archive.size / MIB:.1f} MiB packed, "
           f"{archive.unpacked / MIB:.1f} MiB in {archive.members} members")  # fmt: skip
-    print(f"  relocated: {len(rewritten)} files, the prefix in {places} places; "
-          f"{kept} files name the old prefix on purpose")  # fmt: skip
-    for entry in rewritten:
+    print(
+        f"  relocated: {len(relocated)} files, the prefix in {places} places; rewritten without "
+        f"a prefix: {len(rewritten) - len(relocated)}; naming the old prefix on purpose: {kept}"
+    )
+    for entry in relocated:
         print(f"    {entry.path}")
 
 
