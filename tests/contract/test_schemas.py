@@ -47,7 +47,7 @@ READER_ONLY: dict[Rule, str] = {
     ("lock", "each (name|sha256) once", ""): "uniqueness by one field",
     ("root", "keys of this root", ""): "a reference to another object",
     ("root", r"an integer from 1 to [12]", r"\d{1,16}"): "a threshold within the count of keys",
-    ("root", "base64", ""): "padding, which the pattern counts only roughly",
+    ("root|envelope", "base64", ""): "padding, which the pattern counts only roughly",
     ("index", "ascending offsets inside of the template", ""): "an order, and another field",
     ("envelope", "the canonical encoding of the envelope", ""): "the bytes of the document",
     (".*", "integers only", r"-?\d+\.0"): "JSON Schema takes 1.0 for an integer",
