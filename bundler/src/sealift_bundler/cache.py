@@ -1,10 +1,12 @@
 """The cache: archives under the name they have in a bundle, each of them known by its SHA-256.
 
 Layout: `archives/<sha256[:9]>-<filename>`, which is that of UV_PYTHON_CACHE_DIR, `catalogs/` with
-the last copy of each catalogue, and `tmp/` for what is not complete. Files enter `archives/` by a
-rename within the cache, so that another process sees a whole file or none.
+the last copy of each catalogue, `tmp/` for what is not complete, and `lock`, which builds share
+and `sealift cache prune` has alone. Files enter `archives/` by a rename within the cache, so that
+another process sees a whole file or none.
 """
 
+import fcntl
 import hashlib
 import os
 import secrets
@@ -15,11 +17,14 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
-from sealift_installer.errors import UsageError, host_errors, printable
+from sealift_installer.errors import HostError, UsageError, host_errors, printable
 from sealift_schemas.lock import FILENAME
 
 # A file in tmp/ that nobody wrote to for this many seconds is what a killed process left.
 _STALE = 24 * 60 * 60
+# How long a build waits for somebody who prunes, and how often it looks, in seconds.
+_PATIENCE = 60.0
+_LOOK = 0.05
 
 
 class Cache:
@@ -92,6 +97,39 @@ class Cache:
         return path
 
     @contextmanager
+    def hold(self, *, alone: bool = False) -> Iterator[None]:
+        """Keep the archives from being pruned until the end of the `with` block.
+
+        Any number of processes may hold the cache, or one may that wants to be `alone` with it.
+
+        Raises:
+            HostError: it is in use by others, or somebody is alone with it for more than a minute;
+                `alone`: it cannot be written.
+        """
+        descriptor = self._open_lock(alone=alone)
+        if descriptor is None:
+            # Nobody can remove anything from a cache that cannot be written.
+            yield
+            return
+        try:
+            _wait_for(descriptor, fcntl.LOCK_EX if alone else fcntl.LOCK_SH, self.directory)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _open_lock(self, *, alone: bool) -> int | None:
+        try:
+            with host_errors("cannot write the cache"):
+                self.directory.mkdir(parents=True, exist_ok=True)
+                return os.open(
+                    self.directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666
+                )
+        except HostError:
+            if alone:
+                raise
+            return None
+
+    @contextmanager
     def temporary(self) -> Iterator[Path]:
         """Make an empty file on the cache's own file system; on exit it is removed if still there.
 
@@ -108,6 +146,29 @@ class Cache:
             yield path
         finally:
             path.unlink(missing_ok=True)
+
+
+def _wait_for(descriptor: int, operation: int, directory: Path) -> None:
+    """Take the lock; who wants to be alone does not wait, for a build may take hours."""
+    patience = 0.0 if operation == fcntl.LOCK_EX else _PATIENCE
+    end = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(descriptor, operation | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= end:
+                raise HostError(
+                    f"the cache is in use by another process: {directory}",
+                    hint="try again when it has ended",
+                ) from None
+            time.sleep(_LOOK)
+        except OSError as error:
+            if operation == fcntl.LOCK_SH:
+                # Some network file systems know no locks. Nobody can be alone with this cache.
+                return
+            raise HostError(f"cannot lock the cache: {directory}: {error.strerror}") from None
+        else:
+            return
 
 
 def _remove_stale(folder: Path) -> None:

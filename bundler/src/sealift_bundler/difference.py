@@ -1,0 +1,183 @@
+"""What one lock or bundle carries and another does not: added, removed, upgraded, rebuilt."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from packaging.version import InvalidVersion, Version
+
+from sealift_bundler.lock import read_lock
+from sealift_bundler.site import LOCK_NAME
+from sealift_installer.bundle import MANIFEST, Bundle
+from sealift_installer.errors import UsageError, documents_damaged, printable
+from sealift_installer.limits import LIMITS
+from sealift_schemas.keys import InstallKey
+from sealift_schemas.manifest import Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """One archive; `line` is what stays the same when a newer version takes its place."""
+
+    name: str
+    version: str
+    line: str
+    sha256: str
+    size: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the archive as JSON values."""
+        return {
+            "name": self.name,
+            "version": self.version,
+            "sha256": self.sha256,
+            "size": self.size,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a lock or a bundle carries; `size` is in bytes, of archives and wheels."""
+
+    stream: str
+    sequence: int
+    archives: tuple[Carried, ...]
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How the second differs from the first.
+
+    `upgraded` are pairs of one line with two versions (which may be a downgrade), `rebuilt` pairs
+    of one name with two digests.
+    """
+
+    first: Contents
+    second: Contents
+    added: tuple[Carried, ...]
+    removed: tuple[Carried, ...]
+    upgraded: tuple[tuple[Carried, Carried], ...]
+    rebuilt: tuple[tuple[Carried, Carried], ...]
+
+    @property
+    def to_fetch(self) -> int:
+        """The bytes of the archives that the second has and the first has not."""
+        new = [*self.added, *(after for _, after in (*self.upgraded, *self.rebuilt))]
+        return sum(archive.size for archive in new)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the difference as JSON values."""
+        return {
+            "first": _contents_json(self.first),
+            "second": _contents_json(self.second),
+            "added": [archive.to_json() for archive in self.added],
+            "removed": [archive.to_json() for archive in self.removed],
+            "upgraded": [_pair_json(pair) for pair in self.upgraded],
+            "rebuilt": [_pair_json(pair) for pair in self.rebuilt],
+            "new_bytes": self.to_fetch,
+        }
+
+
+def read_contents(path: Path) -> Contents:
+    """Return what the lock, the site or the bundle at `path` carries.
+
+    Nothing is verified: a bundle's manifest.json is read as it stands.
+
+    Raises:
+        UsageError: there is none of them.
+        Damaged: a bundle's manifest is malformed.
+        HostError: it cannot be read.
+    """
+    if path.is_dir() and (path / MANIFEST).exists():
+        return _bundle_contents(path)
+    lock = read_lock(path / LOCK_NAME if path.is_dir() else path)
+    if lock is None:
+        raise UsageError(
+            f"there is no lock and no bundle: {printable(str(path))}",
+            hint="name a sealift.lock, a site or a bundle",
+        )
+    archives = tuple(
+        Carried(one.name, one.version, _line(one.name, one.version), one.sha256, one.size)
+        for one in lock.archives
+    )
+    wheels = sum(wheel.size for wheel in lock.wheels)
+    return Contents(lock.stream, lock.sequence, archives, _size(archives) + wheels)
+
+
+def compare(first: Contents, second: Contents) -> Difference:
+    """Return what has changed from `first` to `second`, each list by name."""
+    before = {archive.name: archive for archive in first.archives}
+    after = {archive.name: archive for archive in second.archives}
+    gone = _by_line(before[name] for name in before.keys() - after.keys())
+    new = _by_line(after[name] for name in after.keys() - before.keys())
+    upgraded: list[tuple[Carried, Carried]] = []
+    for line in sorted(gone.keys() & new.keys()):
+        # The newest of both sides belong together; what is left over came or went.
+        while gone[line] and new[line]:
+            upgraded.append((gone[line].pop(), new[line].pop()))
+    rebuilt = [
+        (before[name], after[name])
+        for name in sorted(before.keys() & after.keys())
+        if before[name].sha256 != after[name].sha256
+    ]
+    return Difference(first, second, _flat(new), _flat(gone), tuple(upgraded), tuple(rebuilt))
+
+
+def _bundle_contents(path: Path) -> Contents:
+    data = Bundle(path).read(MANIFEST, LIMITS.envelope)
+    with documents_damaged(MANIFEST):
+        manifest = Manifest.read(data, limit=LIMITS.envelope)
+    archives = tuple(
+        Carried(one.name, one.version, _line(one.name, one.version), one.sha256, one.size)
+        for one in manifest.archives
+    )
+    wheels = sum(file.size for file in manifest.files if file.path.startswith("unseal/wheels/"))
+    return Contents(manifest.stream, manifest.sequence, archives, _size(archives) + wheels)
+
+
+def _line(name: str, version: str) -> str:
+    """Return the name without the version; of an interpreter with its minor version."""
+    try:
+        return InstallKey.parse(name).minor_key
+    except ValueError:
+        return name.replace(f"-{version}", "", 1)
+
+
+def _by_line(archives: Iterable[Carried]) -> dict[str, list[Carried]]:
+    found: defaultdict[str, list[Carried]] = defaultdict(list)
+    for archive in sorted(archives, key=lambda archive: (_order(archive.version), archive.name)):
+        found[archive.line].append(archive)
+    return dict(found)
+
+
+def _flat(by_line: Mapping[str, Sequence[Carried]]) -> tuple[Carried, ...]:
+    archives = (archive for line in by_line.values() for archive in line)
+    return tuple(sorted(archives, key=lambda archive: archive.name))
+
+
+def _order(version: str) -> tuple[bool, Version, str]:
+    """Return what versions are sorted by; those of no known scheme come first, as text."""
+    try:
+        return True, Version(version), ""
+    except InvalidVersion:
+        return False, Version("0"), version
+
+
+def _size(archives: Iterable[Carried]) -> int:
+    return sum(archive.size for archive in archives)
+
+
+def _contents_json(contents: Contents) -> dict[str, Any]:
+    return {
+        "stream": contents.stream,
+        "sequence": contents.sequence,
+        "archives": len(contents.archives),
+        "bytes": contents.size,
+    }
+
+
+def _pair_json(pair: tuple[Carried, Carried]) -> dict[str, Any]:
+    return {"from": pair[0].to_json(), "to": pair[1].to_json()}

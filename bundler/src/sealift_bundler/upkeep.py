@@ -1,0 +1,154 @@
+"""Upkeep of the cache: what is in it, whether it is whole, and what nobody needs any more.
+
+Nothing here is needed for a build to be right: whatever is served from the cache is compared with
+its digest first. It is for people who want their disk back, or doubt it.
+"""
+
+import hashlib
+import re
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from sealift_bundler.cache import Cache
+from sealift_installer.errors import host_errors
+from sealift_schemas.lock import Lock
+
+_NAME = re.compile(r"([0-9a-f]{9})-(.+)")
+# What is not complete is left alone for this many seconds after somebody wrote to it.
+_UNFINISHED = 60 * 60
+_FOLDERS = ("partial", "tmp")
+
+
+@dataclass(frozen=True, slots=True)
+class CachedFile:
+    """A file of the cache, its path relative to it and its size in bytes."""
+
+    name: str
+    path: Path
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What became of a check: how many files and bytes were read, and which are not whole."""
+
+    files: int
+    size: int
+    damaged: tuple[CachedFile, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What no lock needs, and what stays; sizes in bytes."""
+
+    removed: tuple[CachedFile, ...]
+    files: int
+    size: int
+
+    @property
+    def freed(self) -> int:
+        """The bytes of what was removed."""
+        return sum(kept.size for kept in self.removed)
+
+
+def list_archives(cache: Cache) -> list[CachedFile]:
+    """Return the archives of the cache by name.
+
+    Raises:
+        HostError: it cannot be read.
+    """
+    return [kept for kept in _files(cache, "archives") if _NAME.fullmatch(kept.path.name)]
+
+
+def needed_names(locks: Iterable[Lock]) -> dict[str, str]:
+    """Return the names in the cache of what the locks carry, each with its SHA-256."""
+    names: dict[str, str] = {}
+    for lock in locks:
+        carried = [(one.sha256, one.filename) for one in lock.archives]
+        carried += [(one.sha256, one.filename) for one in lock.wheels]
+        names.update((f"{sha256[:9]}-{filename}", sha256) for sha256, filename in carried)
+    return names
+
+
+def check_archives(cache: Cache, known: Mapping[str, str], *, remove: bool = False) -> Checked:
+    """Read every archive and compare it with its digest.
+
+    The name has the first nine digits of it; of those in `known` (see `needed_names`) the whole is
+    compared. With `remove` what is damaged is taken away, so that the next build fetches it anew.
+
+    Raises:
+        HostError: the cache cannot be read, or not be written.
+    """
+    damaged: list[CachedFile] = []
+    files = size = 0
+    for kept in list_archives(cache):
+        with host_errors("cannot read the cache"):
+            try:
+                with kept.path.open("rb") as file:
+                    computed = hashlib.file_digest(file, "sha256").hexdigest()
+            except FileNotFoundError:
+                # Another process has replaced or removed it since.
+                continue
+        files, size = files + 1, size + kept.size
+        if not computed.startswith(known.get(kept.path.name, kept.path.name[:9])):
+            damaged.append(kept)
+    if remove:
+        for kept in damaged:
+            _remove(kept)
+    return Checked(files, size, tuple(damaged))
+
+
+def prune(cache: Cache, needed: Mapping[str, str], *, dry_run: bool = False) -> Pruned:
+    """Remove the archives that are not `needed` (see `needed_names`), and what is unfinished.
+
+    What a later build would go on with stays. The cache must not be in use: see Cache.hold.
+
+    Raises:
+        HostError: the cache cannot be read, or not be written.
+    """
+    archives = _files(cache, "archives")
+    unneeded = [kept for kept in archives if kept.path.name not in needed]
+    resumed = frozenset(needed.values())
+    unneeded += [
+        kept
+        for folder in _FOLDERS
+        for kept in _unfinished(cache, folder)
+        # partial/<sha256> and partial/<sha256>.json
+        if kept.path.name.partition(".")[0] not in resumed
+    ]
+    if not dry_run:
+        for kept in unneeded:
+            _remove(kept)
+    stays = [kept for kept in archives if kept.path.name in needed]
+    return Pruned(tuple(unneeded), len(stays), sum(kept.size for kept in stays))
+
+
+def _unfinished(cache: Cache, folder: str) -> Iterator[CachedFile]:
+    oldest = time.time() - _UNFINISHED
+    for kept in _files(cache, folder):
+        with suppress(FileNotFoundError):
+            if kept.path.stat().st_mtime < oldest:
+                yield kept
+
+
+def _files(cache: Cache, folder: str) -> list[CachedFile]:
+    found = []
+    with host_errors("cannot read the cache"):
+        try:
+            paths = sorted((cache.directory / folder).iterdir())
+        except FileNotFoundError:
+            return []
+        for path in paths:
+            with suppress(FileNotFoundError):
+                if path.is_file() and not path.is_symlink():
+                    name = f"{folder}/{path.name}"
+                    found.append(CachedFile(name, path, path.stat().st_size))
+    return found
+
+
+def _remove(kept: CachedFile) -> None:
+    with host_errors("cannot write the cache"):
+        kept.path.unlink(missing_ok=True)
