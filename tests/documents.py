@@ -140,6 +140,8 @@ SPEC: dict[str, Any] = {
             "request": "cpython@3.13",
             "platforms": ["linux-x86_64-gnu"],
             "accept_digest": "sha256:" + sha256("cpython"),
+            "each": "minor",
+            "all_platforms": False,
         }
     ],
     "url": [
@@ -212,6 +214,15 @@ LOCK: dict[str, Any] = {
             "url": "https://example.invalid/cryptography.whl",
             "sha256": sha256("wheel"),
             "size": 1000,
+        }
+    ],
+    "expansions": [
+        {
+            "request": "cpython@>=3.11",
+            "platforms": ["linux-x86_64-gnu"],
+            "each": "minor",
+            "all_platforms": False,
+            "names": [KEY],
         }
     ],
 }

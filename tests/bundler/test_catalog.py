@@ -12,8 +12,7 @@ from catalogs import document, entry
 from loopback import Body, LoopbackServer, Status, Truncated
 from sealift_bundler import web
 from sealift_bundler.cache import Cache
-from sealift_bundler.catalogs import load
-from sealift_bundler.catalogs.load import default_locations, load_catalog
+from sealift_bundler.catalogs.load import load_catalog
 from sealift_bundler.catalogs.metadata import read_catalog
 from sealift_bundler.errors import NetworkError
 from sealift_installer.errors import Damaged, HostError, UsageError
@@ -102,7 +101,7 @@ def test_what_is_no_catalogue_is_an_error(data: bytes, tmp_path: Path) -> None:
 def test_a_catalogue_that_is_too_large_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(load, "LIMIT", 10)
+    monkeypatch.setattr("sealift_bundler.catalogs.load.LIMIT", 10)
     monkeypatch.setattr("sealift_bundler.catalogs.metadata.LIMIT", 10)
     (tmp_path / "c.json").write_bytes(b" " * 12)
     with pytest.raises(Damaged, match="Expected: at most 10 bytes"):
@@ -200,16 +199,6 @@ def test_the_secret_of_an_address_is_not_in_the_lock(
 ) -> None:
     catalog = load_catalog(f"{server.url}/c.json?token=hunter2", Cache(tmp_path / "cache"))
     assert catalog.locked().url == f"{server.url}/c.json"
-
-
-def test_the_spec_counts_before_uvs_variable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("UV_PYTHON_DOWNLOADS_JSON_URL", "file:///c.json")
-    assert default_locations(("a", "b")) == ("a", "b")
-    assert default_locations() == ("file:///c.json",)
-    monkeypatch.setenv("UV_PYTHON_DOWNLOADS_JSON_URL", "c.json")
-    assert default_locations() == (str(Path.cwd() / "c.json"),)
-    monkeypatch.setenv("UV_PYTHON_DOWNLOADS_JSON_URL", "")
-    assert default_locations() == (load.DEFAULT,)
 
 
 def test_thousands_of_entries_are_read_quickly() -> None:

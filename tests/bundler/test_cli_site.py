@@ -222,7 +222,9 @@ def test_search_shows_what_a_request_matches(founded, capsys):
     (found,) = json.loads(capsys.readouterr().out)
     assert (found["key"], found["sha256"]) == (PYTHON, digest(founded.python))
     assert founded.sealift("search", "3.13") == 0
-    assert capsys.readouterr().out.split() == [PYTHON, founded.python.as_uri()]
+    head, row = capsys.readouterr().out.splitlines()
+    assert head.split() == ["KEY", "BUILD", "DIGEST", "URL"]
+    assert row.split() == [PYTHON, "20250529", "sha256", founded.python.as_uri()]
 
 
 def test_search_needs_no_site(workshop, capsys):

@@ -5,7 +5,7 @@ import pytest
 
 from loopback import LoopbackServer
 from sealift_bundler.downloads_json import downloads_json, public_url
-from sealift_bundler.lock import fits, read_lock, spec_digest
+from sealift_bundler.lock import find_misfit, fits, read_lock, spec_digest
 from sealift_bundler.schema import find_issues
 from sealift_bundler.site import read_site
 from sealift_installer.errors import HostError, UsageError
@@ -64,9 +64,28 @@ def test_build_locks_anew_where_the_spec_has_changed(workshop, capsys):
     workshop.add_tool()
     workshop.build()
     workshop.add_python()
+    capsys.readouterr()
     workshop.build(name="second")
-    assert f"locked: + {PYTHON}" in capsys.readouterr().err
+    shown = capsys.readouterr().err
+    assert "sealift.lock did not fit: the spec has changed since, or sealift\n" in shown
+    assert f"locked: + {PYTHON}" in shown
+    workshop.build(name="third")
+    assert "did not fit" not in capsys.readouterr().err
     assert locked(workshop).sequence == 2
+
+
+def test_why_a_lock_does_not_fit(workshop):
+    workshop.spec.write_text(f"expires_days = 30\n{workshop.spec.read_text()}")
+    assert workshop.sealift("lock") == 0  # dated 2023
+    lock, spec = locked(workshop), read_site(workshop.site).spec
+    assert find_misfit(replace(lock, expires=None), spec) is None
+    assert find_misfit(lock, spec) == "it expired at 2023-12-14T22:13:20Z"
+    assert find_misfit(replace(lock, spec="0" * 64), spec) == (
+        "the spec has changed since, or sealift"
+    )
+    assert find_misfit(lock, replace(spec, stream="other")) == (
+        "it is of the stream site, and the spec of other"
+    )
 
 
 def test_signing_keys_are_no_change(workshop):

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from catalogs import document, entry
 from sealift_bundler.cache import Cache
-from sealift_bundler.catalogs.load import Catalog, load_catalog
+from sealift_bundler.catalogs.catalog import Catalog
+from sealift_bundler.catalogs.load import load_catalog
 from sealift_bundler.sources.found import archive_filename, archive_format
 from sealift_bundler.sources.python import find_python
 from sealift_bundler.sources.url import find_url

@@ -16,7 +16,15 @@ from documents import LIMIT
 from sealift_schemas.envelope import Envelope, Signature
 from sealift_schemas.index import ESCAPINGS, MODES, Entry, Place, Template, read_lines
 from sealift_schemas.keys import KEY, PLATFORM, TOOL_NAME
-from sealift_schemas.lock import FILENAME, RECIPES, WHEEL, Lock, LockedArchive, LockedWheel
+from sealift_schemas.lock import (
+    FILENAME,
+    RECIPES,
+    WHEEL,
+    Expansion,
+    Lock,
+    LockedArchive,
+    LockedWheel,
+)
 from sealift_schemas.manifest import (
     BUNDLE_PATH,
     CHUNK_SIZE,
@@ -45,6 +53,7 @@ from sealift_schemas.receipt import (
 )
 from sealift_schemas.resources import read_schema
 from sealift_schemas.root import ROLES, SCHEMES, PublicKey, Role, Root, StreamRule
+from sealift_schemas.spec import EACH
 from sealift_schemas.strictjson import LARGEST_INTEGER, TIME
 
 
@@ -158,6 +167,14 @@ locked = st.builds(
     links=links,
 )
 wheels = st.builds(LockedWheel, filename=like(WHEEL.pattern), url=text, sha256=sha256, size=counts)
+expansions = st.builds(
+    Expansion,
+    request=text,
+    names=st.lists(like(TOOL_NAME.pattern), max_size=2).map(tuple),
+    platforms=st.lists(like(PLATFORM.pattern), max_size=2).map(tuple),
+    each=st.none() | st.sampled_from(EACH),
+    all_platforms=st.booleans(),
+)
 locks = st.builds(
     Lock,
     stream=like(STREAM.pattern),
@@ -169,6 +186,7 @@ locks = st.builds(
     ).map(tuple),
     wheels=st.lists(wheels, max_size=2).map(tuple),
     expires=st.none() | times,
+    expansions=st.lists(expansions, max_size=2).map(tuple),
 )
 
 

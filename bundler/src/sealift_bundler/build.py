@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sealift_bundler.downloads_json import downloads_json
 from sealift_bundler.inspect import inspect_archive
-from sealift_bundler.lock import Locked, fits, read_lock, write_lock
+from sealift_bundler.lock import Locked, find_misfit, read_lock, write_lock
 from sealift_bundler.paper import install_scripts, readme_text, verify_text
 from sealift_bundler.resolve import Means, make_lock, obtain, obtain_wheels
 from sealift_bundler.roots import RootFile, read_roots
@@ -61,14 +61,15 @@ def current_lock(site: Site, means: Means, now: str) -> Locked:
         UsageError, NetworkError, Damaged, HostError: as make_lock.
     """
     old = read_lock(site.lock_path)
-    if old is not None and fits(old, site.spec) and not means.upgrade:
+    misfit = None if old is None else find_misfit(old, site.spec)
+    if old is not None and misfit is None and not means.upgrade:
         return Locked(old, ())
     # A lock with a time to come could never be signed, and it would stay.
     check_clock(now, "the lock")
     locked = make_lock(site, means, now)
     if locked.lock != old:
         write_lock(site.lock_path, locked.lock)
-    return locked
+    return replace(locked, misfit=misfit)
 
 
 def build_bundle(site: Site, options: BuildOptions) -> Built:
@@ -81,9 +82,12 @@ def build_bundle(site: Site, options: BuildOptions) -> Built:
     """
     roots = read_roots(site.roots)
     with ExitStack() as stack:
+        stack.enter_context(options.means.cache.hold())
         # A place that cannot be written should not cost a download.
         place = None if options.output is None else stack.enter_context(staged(options.output))
         locked = current_lock(site, options.means, options.now)
+        if locked.misfit is not None:
+            options.report(f"{site.lock_path.name} did not fit: {locked.misfit}")
         for change in locked.changes:
             options.report(f"locked: {change}")
         lock = locked.lock

@@ -22,10 +22,14 @@ DAY = 24 * 60 * 60
 
 @dataclass(frozen=True, slots=True)
 class Locked:
-    """A lock that was made or kept, and one line for each thing that changed."""
+    """A lock that was made or kept, and one line for each thing that changed.
+
+    `misfit` says why the old one did not serve, if there was one and that was the reason.
+    """
 
     lock: Lock
     changes: tuple[str, ...]
+    misfit: str | None = None
 
 
 def read_lock(path: Path) -> Lock | None:
@@ -90,8 +94,18 @@ def spec_digest(spec: Spec) -> str:
 
 def fits(lock: Lock, spec: Spec) -> bool:
     """Tell whether a bundle can be made from `lock` for `spec` now, without locking anew."""
-    expired = lock.expires is not None and lock.expires <= clock_time()
-    return lock.stream == spec.stream and lock.spec == spec_digest(spec) and not expired
+    return find_misfit(lock, spec) is None
+
+
+def find_misfit(lock: Lock, spec: Spec) -> str | None:
+    """Return why no bundle can be made from `lock` for `spec` now, or None."""
+    if lock.stream != spec.stream:
+        return f"it is of the stream {lock.stream}, and the spec of {spec.stream}"
+    if lock.spec != spec_digest(spec):
+        return "the spec has changed since, or sealift"
+    if lock.expires is not None and lock.expires <= clock_time():
+        return f"it expired at {lock.expires}"
+    return None
 
 
 def settle(new: Lock, old: Lock | None, spec: Spec, now: str) -> Locked:

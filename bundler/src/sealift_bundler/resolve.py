@@ -11,10 +11,11 @@ from sealift_bundler import lock as locks
 from sealift_bundler import web
 from sealift_bundler.access import read_access
 from sealift_bundler.cache import Cache
-from sealift_bundler.catalogs.load import Catalog, default_locations, load_catalog
-from sealift_bundler.catalogs.requests import PythonRequest
+from sealift_bundler.catalogs.catalog import Catalog
+from sealift_bundler.catalogs.order import load_catalogs
 from sealift_bundler.errors import NetworkError
 from sealift_bundler.fetch import Fetching, Wanted, fetch_all
+from sealift_bundler.kept import Kept
 from sealift_bundler.progress import Progress
 from sealift_bundler.runtime import resolve_wheels, suffices
 from sealift_bundler.site import Site
@@ -22,24 +23,29 @@ from sealift_bundler.sources.found import Found
 from sealift_bundler.sources.installed import find_installed
 from sealift_bundler.sources.package_index import find_package
 from sealift_bundler.sources.pip_settings import through_pip
-from sealift_bundler.sources.python import find_python
+from sealift_bundler.sources.python import expands, find_python
 from sealift_bundler.sources.url import find_url
 from sealift_installer.errors import Damaged, UsageError, mismatch
 from sealift_installer.host import current_platform
 from sealift_schemas.keys import Platform
-from sealift_schemas.lock import Lock, LockedArchive, LockedCatalog, LockedWheel
+from sealift_schemas.lock import Expansion, Lock, LockedArchive, LockedCatalog, LockedWheel
 from sealift_schemas.spec import PackageWanted, PythonWanted, Spec, UrlWanted
 
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What finding and fetching need; `warn` is told what a person should know."""
+    """What finding and fetching need; `warn` is told what a person should know.
+
+    `upgrade` asks for everything to be looked up anew; with `names` (requests of the spec, or
+    archives of the lock) for those alone.
+    """
 
     cache: Cache
     offline: bool = False
     upgrade: bool = False
     progress: Progress = field(default_factory=Progress)
     warn: Callable[[str], None] = lambda _: None
+    names: tuple[str, ...] = ()
 
     def fetching(self, site: Site, *, index: bool = False) -> Fetching:
         """Return how to fetch what the site wants; what stands in the package `index` on pip's way.
@@ -60,19 +66,40 @@ class _Search:
     site: Site
     old: Lock | None
     means: Means
-    platform: Platform = field(default_factory=current_platform)
+    kept: Kept
+    platform: Platform
     catalogs: list[Catalog] = field(default_factory=list)
+    expansions: list[Expansion] = field(default_factory=list)
 
     def python(self, wanted: PythonWanted) -> list[Found]:
-        kept = _kept_python(wanted, self._old("python"), self.platform)
+        found = self._python(wanted)
+        if expands(wanted):
+            names = tuple(sorted(one.name for one in found))
+            self.expansions.append(
+                Expansion(
+                    wanted.request, names, wanted.platforms, wanted.each, wanted.all_platforms
+                )
+            )
+        return found
+
+    def _python(self, wanted: PythonWanted) -> list[Found]:
+        kept = self.kept.python(wanted)
         if kept:
             return [_found(archive) for archive in kept]
         if not self.catalogs:
-            self.catalogs.extend(load_catalogs(self.site, self.means))
+            site, means = self.site, self.means
+            self.catalogs += load_catalogs(
+                site.spec.catalogs,
+                means.cache,
+                offline=means.offline,
+                base=site.directory,
+                access=means.fetching(site).access,
+                tell=means.warn,
+            )
         return find_python(wanted, self.catalogs, self.platform)
 
     def package(self, wanted: PackageWanted) -> list[Found]:
-        kept = _kept_package(wanted, self._old("package"), self.platform)
+        kept = self.kept.package(wanted)
         if kept:
             return [_found(archive) for archive in kept]
         if self.means.offline:
@@ -84,15 +111,7 @@ class _Search:
 
     def url(self, wanted: UrlWanted) -> list[Found]:
         found = find_url(wanted)
-        old = self._old("url")
-        sizes = {(archive.sha256, archive.filename): archive.size for archive in old}
-        size = found.size or sizes.get((found.sha256, found.filename))
-        return [replace(found, size=size)]
-
-    def _old(self, source: str) -> list[LockedArchive]:
-        if self.old is None or self.means.upgrade:
-            return []
-        return [archive for archive in self.old.archives if archive.source == source]
+        return [replace(found, size=found.size or self.kept.size(found.sha256, found.filename))]
 
 
 def make_lock(site: Site, means: Means, now: str) -> locks.Locked:
@@ -107,8 +126,11 @@ def make_lock(site: Site, means: Means, now: str) -> locks.Locked:
         HostError: the cache cannot be written, an interpreter cannot be captured.
     """
     old = locks.read_lock(site.lock_path)
-    search = _Search(site, old, means)
     spec = site.spec
+    platform = current_platform()
+    kept = Kept(old, platform, means.upgrade, means.names)
+    kept.check_names(spec)
+    search = _Search(site, old, means, kept, platform)
     found: list[Found] = []
     for python in spec.python:
         found += search.python(python)
@@ -127,6 +149,7 @@ def make_lock(site: Site, means: Means, now: str) -> locks.Locked:
         archives=archives,
         wheels=_wheels(spec, archives, search),
         catalogs=_catalogs(search),
+        expansions=tuple(search.expansions),
     )
     return locks.settle(new, old, spec, now)
 
@@ -165,58 +188,6 @@ def obtain_wheels(site: Site, wheels: Sequence[LockedWheel], means: Means) -> di
     wanted = [Wanted(one.url, one.filename, one.sha256, one.size) for one in wheels]
     paths = fetch_all(wanted, means.fetching(site, index=True)) if wanted else []
     return {one.filename: path.read_bytes() for one, path in zip(wheels, paths, strict=True)}
-
-
-def load_catalogs(site: Site | None, means: Means) -> list[Catalog]:
-    """Return the catalogues that the spec names, or the default ones; files relative to the site.
-
-    Raises:
-        Damaged: one is malformed.
-        NetworkError: one cannot be reached, or there is no copy of it.
-        UsageError: there is no such file.
-    """
-    base = None if site is None else site.directory
-    access = None if site is None else means.fetching(site).access
-    return [
-        load_catalog(location, means.cache, offline=means.offline, base=base, access=access)
-        for location in default_locations(() if site is None else site.spec.catalogs)
-    ]
-
-
-def _kept_python(
-    wanted: PythonWanted, old: Sequence[LockedArchive], default: Platform
-) -> list[LockedArchive]:
-    """Return the old entries for the wish if they cover it, else none."""
-    request = PythonRequest.parse(wanted.request)
-    named = request.os or request.architecture or request.libc
-    accepted = (wanted.accept_digest or "").removeprefix("sha256:")
-    mine = [
-        archive
-        for archive in old
-        if archive.request == wanted.request
-        and (archive.digest_source != "accepted" or archive.sha256 == accepted)
-    ]
-    if named:
-        return mine[:1]
-    return _covering(mine, wanted.platforms or (str(default),))
-
-
-def _kept_package(
-    wanted: PackageWanted, old: Sequence[LockedArchive], default: Platform
-) -> list[LockedArchive]:
-    mine = [
-        archive
-        for archive in old
-        if archive.request == wanted.request and wanted.links.items() <= archive.links.items()
-    ]
-    everywhere = [archive for archive in mine if archive.platform == "any"]
-    return everywhere or _covering(mine, wanted.platforms or (str(default),))
-
-
-def _covering(archives: Sequence[LockedArchive], platforms: Iterable[str]) -> list[LockedArchive]:
-    by_platform = {archive.platform: archive for archive in archives}
-    kept = [by_platform.get(platform) for platform in platforms]
-    return [archive for archive in kept if archive is not None] if all(kept) else []
 
 
 def _found(archive: LockedArchive) -> Found:
@@ -278,7 +249,7 @@ def _wheels(
         return ()
     platforms = sorted({archive.platform for archive in archives} - {"any"})
     platforms = platforms or [str(search.platform)]
-    old = () if search.old is None or search.means.upgrade else search.old.wheels
+    old = () if search.old is None or search.kept.nothing else search.old.wheels
     if suffices(old, spec.pythons, platforms):
         return old
     if search.means.offline:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sealift_schemas.keys import TOOL_NAME
+from sealift_schemas.keys import PLATFORM, TOOL_NAME
 from sealift_schemas.manifest import (
     DIGEST_SOURCES,
     FORMATS,
@@ -20,6 +20,7 @@ from sealift_schemas.manifest import (
     VERSION,
     read_links,
 )
+from sealift_schemas.spec import EACH
 from sealift_schemas.strictjson import DocumentError, Fields, encode, parse, shorten
 
 FORMAT = 1
@@ -164,6 +165,43 @@ class LockedCatalog:
 
 
 @dataclass(frozen=True, slots=True)
+class Expansion:
+    """A wish of the spec that stands for many archives, and `names`, those that it stood for.
+
+    It is what the old lock still says when the spec has changed elsewhere: the other fields are
+    those of the wish, and one that is not the same is looked up anew.
+    """
+
+    request: str
+    names: tuple[str, ...]
+    platforms: tuple[str, ...] = ()
+    each: str | None = None
+    all_platforms: bool = False
+
+    @classmethod
+    def from_json(cls, value: object, where: str) -> "Expansion":
+        """Read one entry of `expansions`."""
+        with Fields(value, where) as fields:
+            return cls(
+                request=fields.text("request"),
+                names=fields.texts("names", TOOL_NAME, "the name of an archive"),
+                platforms=fields.texts("platforms", PLATFORM, "a platform"),
+                each=fields.choice("each", EACH) if fields.has("each") else None,
+                all_platforms=fields.flag("all_platforms"),
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the expansion as JSON values."""
+        return {
+            "request": self.request,
+            "platforms": list(self.platforms),
+            **({} if self.each is None else {"each": self.each}),
+            "all_platforms": self.all_platforms,
+            "names": list(self.names),
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Lock:
     """The whole of sealift.lock. `spec` is the SHA-256 of the spec's meaning, not of its bytes."""
 
@@ -175,6 +213,7 @@ class Lock:
     wheels: tuple[LockedWheel, ...] = ()
     catalogs: tuple[LockedCatalog, ...] = ()
     expires: str | None = None
+    expansions: tuple[Expansion, ...] = ()
 
     @classmethod
     def read(cls, data: bytes, *, what: str = "sealift.lock") -> "Lock":
@@ -194,6 +233,9 @@ class Lock:
                 catalogs=fields.items("catalogs", LockedCatalog.from_json),
                 archives=fields.items("archives", LockedArchive.from_json),
                 wheels=fields.items("wheels", LockedWheel.from_json),
+                expansions=fields.items("expansions", Expansion.from_json)
+                if fields.has("expansions")
+                else (),
             )
         _check_distinct(lock.archives, what)
         return lock
@@ -201,6 +243,7 @@ class Lock:
     def to_json(self) -> dict[str, Any]:
         """Return the lock as JSON values."""
         expires = {} if self.expires is None else {"expires": self.expires}
+        expansions = [expansion.to_json() for expansion in self.expansions]
         return {
             "format": FORMAT,
             "stream": self.stream,
@@ -211,6 +254,7 @@ class Lock:
             "catalogs": [catalog.to_json() for catalog in self.catalogs],
             "archives": [archive.to_json() for archive in self.archives],
             "wheels": [wheel.to_json() for wheel in self.wheels],
+            **({"expansions": expansions} if expansions else {}),
         }
 
     def encode(self) -> bytes:

@@ -22,17 +22,25 @@ from sealift_schemas.strictjson import Fields
 FORMAT = 1
 ACCEPTED_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 MINOR_VERSION = re.compile(r"3\.[0-9]{1,2}")
+# How many versions a request selects: the newest of each minor version, or every patch.
+EACH = ("minor", "patch")
 # The Pythons that unseal is carried for, unless the spec says otherwise.
 DEFAULT_PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 
 
 @dataclass(frozen=True, slots=True)
 class PythonWanted:
-    """A managed Python by request, for each of `platforms` (none: this machine's)."""
+    """Managed Pythons by request, for each of `platforms` (none: this machine's).
+
+    The newest version that fits is meant, or with `each` the newest of each minor version, or
+    every patch; with `all_platforms` all platforms that the catalogues have.
+    """
 
     request: str
     platforms: tuple[str, ...] = ()
     accept_digest: str | None = None
+    each: str | None = None
+    all_platforms: bool = False
 
     @classmethod
     def from_json(cls, value: object, where: str) -> "PythonWanted":
@@ -42,6 +50,10 @@ class PythonWanted:
                 request=fields.text("request"),
                 platforms=_platforms(fields),
                 accept_digest=_accepted(fields),
+                each=fields.choice("each", EACH) if fields.has("each") else None,
+                all_platforms=fields.flag("all_platforms")
+                if fields.has("all_platforms")
+                else False,
             )
 
 

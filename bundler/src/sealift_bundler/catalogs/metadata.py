@@ -11,15 +11,23 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from sealift_bundler.addresses import find_flaw
-from sealift_schemas.keys import InstallKey
+from sealift_schemas.keys import (
+    IMPLEMENTATIONS,
+    PYTHON_VERSION,
+    VARIANTS,
+    InstallKey,
+    Platform,
+)
 from sealift_schemas.strictjson import SHA256, DocumentError, check_integer, check_text, shorten
 
 # The published one has 3 MB; this is room for ten times its entries.
 LIMIT = 32 * 1024 * 1024
 _OPERATING_SYSTEMS = {"darwin": "macos"}
 _ARCHITECTURES = {"i686": "x86", "riscv64": "riscv64gc"}
+_VARIANTS = (None, *VARIANTS)
 _STAGES = ("a", "b", "rc")
 _PRERELEASE = re.compile(r"(a|b|rc)([0-9]+)")
 # A version's numbers fit a byte in uv.
@@ -65,12 +73,8 @@ def read_catalog(data: bytes, what: str) -> tuple[CatalogEntry, ...]:
 
 def _read_entry(value: object, where: str) -> CatalogEntry | None:
     fields = _object(value, where)
-    major, minor, patch = (
-        check_integer(fields.get(name), f"{where}.{name}", maximum=LARGEST_NUMBER)
-        for name in ("major", "minor", "patch")
-    )
+    major, minor, patch = (_number(fields, name, where) for name in ("major", "minor", "patch"))
     prerelease = _optional(fields, "prerelease", where) or ""
-    version = f"{major}.{minor}.{patch}{prerelease}"
     url = check_text(fields.get("url"), f"{where}.url", _ADDRESS, "an absolute URL")
     if flaw := find_flaw(url):
         raise DocumentError(f"{where}.url", "a plain address", flaw)
@@ -78,36 +82,52 @@ def _read_entry(value: object, where: str) -> CatalogEntry | None:
     if sha256 is not None:
         check_text(sha256.lower(), f"{where}.sha256", SHA256, "64 hexadecimal digits")
     build = _optional(fields, "build", where)
-    key = _key(fields, version, where)
+    arch = _object(fields.get("arch"), f"{where}.arch")
+    family = _required(arch, "family", f"{where}.arch")
+    level = _optional(arch, "variant", f"{where}.arch")
+    system, libc = _required(fields, "os", where), _required(fields, "libc", where)
+    variant = _optional(fields, "variant", where)
+    platform = (system, f"{family}_{level}" if level else family, libc)
+    version = f"{major}.{minor}.{patch}{prerelease}"
+    key = catalog_key(_required(fields, "name", where), version, variant, platform)
     if key is None:
         return None
     digest = sha256.lower() if sha256 else None
     return CatalogEntry(key, (major, minor, patch), prerelease, url, digest, build)
 
 
-def _key(fields: Mapping[str, object], version: str, where: str) -> InstallKey | None:
-    """Return the install key, or None where the grammar has none for this entry."""
-    arch = _object(fields.get("arch"), f"{where}.arch")
-    family = _required(arch, "family", f"{where}.arch")
-    level = _optional(arch, "variant", f"{where}.arch")
-    operating_system = _required(fields, "os", where)
-    libc = _required(fields, "libc", where)
-    name = _required(fields, "name", where)
-    variant = _optional(fields, "variant", where)
-    text = "-".join(
-        (
-            # The builds of CPython for emscripten are those of Pyodide, and uv names them so.
-            "pyodide" if operating_system == "emscripten" and name == "cpython" else name,
-            f"{version}+{variant}" if variant else version,
-            _OPERATING_SYSTEMS.get(operating_system, operating_system),
-            _ARCHITECTURES.get(family, family) + (f"_{level}" if level else ""),
-            libc,
-        )
+def catalog_key(
+    name: str, version: str, variant: str | None, platform: tuple[str, str, str]
+) -> InstallKey | None:
+    """Return the install key of an entry, or None where the grammar has none for it.
+
+    `platform` is operating system, architecture and libc as the catalogue spells them.
+    """
+    known = _platform(*platform)
+    # The builds of CPython for emscripten are those of Pyodide, and uv names them so.
+    name = "pyodide" if platform[0] == "emscripten" and name == "cpython" else name
+    if known is None or name not in IMPLEMENTATIONS or variant not in _VARIANTS:
+        return None
+    return InstallKey(name, version, variant, known) if _is_version(version) else None
+
+
+@cache
+def _platform(system: str, architecture: str, libc: str) -> Platform | None:
+    family, underscore, level = architecture.partition("_v")
+    parts = (
+        _OPERATING_SYSTEMS.get(system, system),
+        _ARCHITECTURES.get(family, family) + underscore + level,
+        libc,
     )
     try:
-        return InstallKey.parse(text)
+        return Platform.parse("-".join(parts))
     except ValueError:
         return None
+
+
+@cache
+def _is_version(text: str) -> bool:
+    return PYTHON_VERSION.fullmatch(text) is not None
 
 
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\x00-\x20]+")
@@ -119,10 +139,21 @@ def _object(value: object, where: str) -> Mapping[str, object]:
     return value
 
 
+# Thousands of entries are read whenever somebody searches: what is right is told quickly, and the
+# reader of the contract finds the words for what is wrong.
 def _required(fields: Mapping[str, object], name: str, where: str) -> str:
-    return check_text(fields.get(name), f"{where}.{name}")
+    value = fields.get(name)
+    if isinstance(value, str) and value.isascii():
+        return value
+    return check_text(value, f"{where}.{name}")
 
 
 def _optional(fields: Mapping[str, object], name: str, where: str) -> str | None:
+    return None if fields.get(name) is None else _required(fields, name, where)
+
+
+def _number(fields: Mapping[str, object], name: str, where: str) -> int:
     value = fields.get(name)
-    return None if value is None else check_text(value, f"{where}.{name}")
+    if type(value) is int and 0 <= value <= LARGEST_NUMBER:
+        return value
+    return check_integer(value, f"{where}.{name}", maximum=LARGEST_NUMBER)

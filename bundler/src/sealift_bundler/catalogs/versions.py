@@ -4,7 +4,7 @@ The grammar and what matches are those of uv; a test asks both the same question
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
@@ -37,6 +37,8 @@ class VersionRequest:
     prerelease: str = ""
     specifiers: SpecifierSet | None = None
     variant: str | None = None
+    # A catalogue has each version on many platforms, and specifiers are slow.
+    _known: dict[str, bool] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def parse(cls, text: str) -> "VersionRequest":
@@ -74,10 +76,15 @@ class VersionRequest:
 
     def matches(self, entry: CatalogEntry) -> bool:
         """Tell whether the entry has one of these versions, in this variant."""
-        if entry.key.variant != self.variant:
-            return False
+        return entry.key.variant == self.variant and self.allows(entry)
+
+    def allows(self, entry: CatalogEntry) -> bool:
+        """Tell whether the entry has one of these versions, in whichever variant."""
         if self.specifiers is not None:
-            return self.specifiers.contains(entry.key.version, prereleases=True)
+            version = entry.key.version
+            if version not in self._known:
+                self._known[version] = self.specifiers.contains(version, prereleases=True)
+            return self._known[version]
         if self.prerelease:
             release = (*self.release, 0)[:3]
             return (release, self.prerelease) == (entry.release, entry.prerelease)

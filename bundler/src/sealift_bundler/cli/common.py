@@ -48,14 +48,21 @@ def open_site(directory: Path | None) -> "Site":
     return read_site(Path.cwd() if directory is None else directory)
 
 
-def means(*, offline: bool, quiet: bool, upgrade: bool = False) -> "Means":
+def means(
+    *, offline: bool, quiet: bool, upgrade: bool = False, names: tuple[str, ...] = ()
+) -> "Means":
     """Return what finding and fetching need."""
     from sealift_bundler.cache import Cache
     from sealift_bundler.progress import progress
     from sealift_bundler.resolve import Means
 
     return Means(
-        Cache(), offline, upgrade, progress(quiet=quiet), lambda text: tell(f"warning: {text}")
+        Cache(),
+        offline,
+        upgrade,
+        progress(quiet=quiet),
+        lambda text: tell(f"warning: {text}"),
+        names,
     )
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from sealift_bundler import __version__
-from sealift_bundler.cli import bundles, site, wishes
+from sealift_bundler.cli import bundles, caches, comparison, lookup, site, wishes
 from sealift_bundler.cli.common import say, say_error, tell
 from sealift_installer.errors import HostError, SealiftError, printable
 from sealift_installer.streams import complete_streams, silence
@@ -28,7 +28,7 @@ app = typer.Typer(
 app.command()(site.init)
 app.add_typer(site.key_app, name="key")
 app.add_typer(site.root_app, name="root")
-app.command()(wishes.search)
+app.command()(lookup.search)
 app.command()(wishes.add)
 app.command()(wishes.lock)
 app.command()(bundles.build)
@@ -36,6 +36,8 @@ app.command()(bundles.sign)
 app.command()(bundles.seal)
 app.command()(bundles.verify)
 app.command()(bundles.inspect)
+app.command()(comparison.diff)
+app.add_typer(caches.cache_app, name="cache")
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001 - called by typer

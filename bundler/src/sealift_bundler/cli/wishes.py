@@ -1,6 +1,5 @@
-"""search, add, lock: what is wanted, and what was found for it."""
+"""add, lock: what is wanted, and what was found for it."""
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -25,41 +24,6 @@ Platforms = Annotated[
 ]
 
 
-def search(
-    request: Annotated[str, typer.Argument(help="As cpython@3.13, or a whole key.")],
-    *,
-    platform: Platforms = None,
-    site: SiteOption = None,
-    offline: Offline = False,
-    as_json: Json = False,
-) -> None:
-    """Show the managed Pythons that a request matches, the newest first."""
-    from sealift_bundler.catalogs.requests import PythonRequest, matching, select
-    from sealift_bundler.resolve import load_catalogs
-    from sealift_bundler.site import find_site
-    from sealift_installer.host import current_platform
-    from sealift_schemas.keys import Platform
-
-    start = Path.cwd() if site is None else site
-    here = open_site(site) if find_site(start) is not None else None
-    wanted = PythonRequest.parse(request)
-    platforms = [_platform(text) for text in platform or []]
-    catalogs = load_catalogs(here, means(offline=offline, quiet=True))
-    entries = [entry for catalog in catalogs for entry in catalog.entries]
-    targets: list[Platform | None] = [*platforms] or [None]
-    found = [entry for target in targets for entry in matching(entries, wanted, target)]
-    if not found:
-        # Nothing fits, so this says what comes closest.
-        select(entries, wanted, platforms[0] if platforms else current_platform())
-    if as_json:
-        say_json(
-            [{"key": str(e.key), "url": e.url, "sha256": e.sha256, "build": e.build} for e in found]
-        )
-        return
-    for entry in found:
-        say(f"{entry.key!s:<56} {entry.url}")
-
-
 def add(  # noqa: PLR0913 - the options of the command
     requests: Annotated[
         list[str] | None,
@@ -69,6 +33,16 @@ def add(  # noqa: PLR0913 - the options of the command
     ] = None,
     *,
     platform: Platforms = None,
+    all_platforms: Annotated[
+        bool, typer.Option("--all-platforms", help="For all platforms that the catalogues have.")
+    ] = False,
+    each: Annotated[
+        str | None,
+        typer.Option(
+            metavar="minor|patch",
+            help="Of a range the newest patch of each minor version, or every patch.",
+        ),
+    ] = None,
     url: Annotated[str | None, typer.Option(help="An archive by its address.")] = None,
     sha256: Annotated[str | None, typer.Option(metavar="HEX", help="Its SHA-256.")] = None,
     name: Annotated[str | None, typer.Option(help="Its name.")] = None,
@@ -100,13 +74,16 @@ def add(  # noqa: PLR0913 - the options of the command
         if requests:
             raise UsageError("requests and --url are added one by one")
         tables = [("url", _url_table(url, own, platforms))]
+        if each or all_platforms:
+            raise UsageError("--each and --all-platforms go with requests for a Python")
     else:
         given = [f"--{option}" for option, value in own.items() if value is not None]
         if given:
             raise UsageError(f"{', '.join(given)} goes with --url")
         if not requests:
             raise UsageError("nothing to add", hint="name a request, or an archive with --url")
-        tables = [_request_table(request, platforms) for request in requests]
+        many = _expansion(each, platforms, all_platforms=all_platforms)
+        tables = [_request_table(request, platforms, many) for request in requests]
     extra = {"links": links, "accept_digest": accept_digest}
     more = {key: value for key, value in extra.items() if value}
     added = [(table, {**values, **more}) for table, values in tables]
@@ -117,6 +94,13 @@ def add(  # noqa: PLR0913 - the options of the command
 
 
 def lock(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME]...",
+            help="With --upgrade: these alone. A request of the spec, or an archive of the lock.",
+        ),
+    ] = None,
     *,
     upgrade: Annotated[
         bool, typer.Option("--upgrade", help="Look everything up anew, not only what is new.")
@@ -131,7 +115,11 @@ def lock(
     from sealift_bundler.site import present_time
 
     here = open_site(site)
-    found = current_lock(here, means(offline=offline, quiet=quiet, upgrade=upgrade), present_time())
+    if names and not upgrade:
+        raise UsageError(f"to look up {names[0]} anew, say --upgrade {names[0]}")
+    ways = means(offline=offline, quiet=quiet, upgrade=upgrade, names=tuple(names or ()))
+    with ways.cache.hold():
+        found = current_lock(here, ways, present_time())
     if as_json:
         say_json({"changes": list(found.changes), **found.lock.to_json()})
         return
@@ -164,15 +152,33 @@ def _url_table(url: str, own: dict[str, Any], platforms: list[str]) -> dict[str,
     return {"url": url, **given, **platform}
 
 
-def _request_table(request: str, platforms: list[str]) -> tuple[str, dict[str, Any]]:
+def _expansion(each: str | None, platforms: list[str], *, all_platforms: bool) -> dict[str, Any]:
+    """Return the fields by which one request stands for many archives."""
+    from sealift_schemas.spec import EACH
+
+    if each not in {None, *EACH}:
+        raise UsageError(
+            f"--each is wrong\n  Expected: minor or patch\n  Found: {printable(each or '')}"
+        )
+    if all_platforms and platforms:
+        raise UsageError("--all-platforms leaves nothing to --platform")
+    wanted: dict[str, Any] = {} if each is None else {"each": each}
+    return {**wanted, "all_platforms": True} if all_platforms else wanted
+
+
+def _request_table(
+    request: str, platforms: list[str], many: dict[str, Any]
+) -> tuple[str, dict[str, Any]]:
     wanted = {"platforms": platforms} if platforms else {}
+    if many and request.startswith(("pypi:", "installed:")):
+        raise UsageError("--each and --all-platforms go with requests for a Python")
     if request.startswith("pypi:"):
         return "package", {"request": request.removeprefix("pypi:"), **wanted}
     if request.startswith("installed:"):
         if platforms:
             raise UsageError("an installed interpreter is for this machine's platform alone")
         return "installed", {"path": request.removeprefix("installed:")}
-    return "python", {"request": request, **wanted}
+    return "python", {"request": request, **wanted, **many}
 
 
 def _check(table: str, values: dict[str, Any]) -> None:

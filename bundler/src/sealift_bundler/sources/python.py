@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from sealift_bundler.catalogs.load import Catalog
+from sealift_bundler.catalogs.catalog import Catalog, merge
 from sealift_bundler.catalogs.metadata import CatalogEntry
-from sealift_bundler.catalogs.requests import PythonRequest, select
+from sealift_bundler.catalogs.requests import PythonRequest, matching, select
+from sealift_bundler.catalogs.search import newest_of_each_minor
 from sealift_bundler.sources.found import (
     ENDINGS,
     Found,
@@ -20,22 +21,86 @@ from sealift_schemas.spec import PythonWanted
 def find_python(
     wanted: PythonWanted, catalogs: Sequence[Catalog], default: Platform
 ) -> list[Found]:
-    """Return one archive for each platform that is wanted (none named: `default`).
+    """Return one archive for each platform that is wanted (none named: `default`), or more.
 
-    Of two catalogues with the same version the first one counts.
+    Of two catalogues with the same key the first one counts. `each` and `all_platforms` of the
+    wish ask for more than one archive; what a catalogue has for some platforms alone is taken
+    there, but each platform that is named must have something.
 
     Raises:
         UsageError: the request is unknown, nothing fits it, it contradicts the platforms, or the
             archive has no digest and none was accepted.
     """
     request = PythonRequest.parse(wanted.request)
-    entries = [entry for catalog in catalogs for entry in catalog.entries]
+    entries = merge(catalogs)
     platforms = [Platform.parse(text) for text in wanted.platforms] or [default]
     if wanted.platforms:
         for platform in platforms:
             _check_agreement(request, platform)
-    selected = {str(entry.key): entry for entry in (select(entries, request, p) for p in platforms)}
-    return [_found(wanted, entry) for entry in selected.values()]
+    if expands(wanted):
+        selected = _expand(wanted, request, entries, platforms)
+    else:
+        selected = [select(entries, request, platform) for platform in platforms]
+    distinct = {entry.key: entry for entry in selected}
+    return [_found(wanted, entry) for entry in distinct.values()]
+
+
+def expands(wanted: PythonWanted) -> bool:
+    """Tell whether a wish may stand for more archives than it names platforms."""
+    return wanted.each is not None or wanted.all_platforms
+
+
+def _expand(
+    wanted: PythonWanted,
+    request: PythonRequest,
+    entries: Sequence[CatalogEntry],
+    platforms: Sequence[Platform],
+) -> list[CatalogEntry]:
+    if wanted.all_platforms and wanted.platforms:
+        raise UsageError(
+            f"{wanted.request} is wanted for all platforms, and for some",
+            hint="say --all-platforms or name platforms",
+        )
+    selected: list[CatalogEntry] = []
+    for platform in _all_platforms(entries, request) if wanted.all_platforms else platforms:
+        # What there is for none of the versions is an error, with its hint.
+        newest = select(entries, request, platform)
+        fitting = [
+            entry
+            for entry in matching(entries, request, newest.key.platform)
+            if entry.key.variant == newest.key.variant
+        ]
+        match wanted.each:
+            case None:
+                selected.append(newest)
+            case "minor":
+                selected += newest_of_each_minor(fitting)
+            case _:
+                selected += fitting
+    _check_digests(wanted, selected)
+    return selected
+
+
+def _all_platforms(entries: Sequence[CatalogEntry], request: PythonRequest) -> list[Platform]:
+    found = sorted({entry.key.platform for entry in matching(entries, request)})
+    if not found:
+        raise UsageError(f"the catalogue has no {request} for any platform")
+    return found
+
+
+def _check_digests(wanted: PythonWanted, entries: Sequence[CatalogEntry]) -> None:
+    without = sorted(str(entry.key) for entry in entries if entry.sha256 is None)
+    if len(entries) > 1 and wanted.accept_digest:
+        raise UsageError(
+            f"{wanted.request} stands for {len(entries)} archives, and one digest is accepted",
+            hint="add the one without a digest by its key",
+        )
+    if len(entries) > 1 and without:
+        more = f" and {len(without) - 3} more" if len(without) > 3 else ""  # noqa: PLR2004 - three are shown
+        raise UsageError(
+            f"the catalogue has no digest for {', '.join(without[:3])}{more}",
+            hint="ask for a narrower range, or name a catalogue that has their digests",
+        )
 
 
 def _check_agreement(request: PythonRequest, platform: Platform) -> None:
