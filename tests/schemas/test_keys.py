@@ -61,13 +61,13 @@ def test_what_is_no_platform_is_refused(text: str) -> None:
 
 
 @settings(deadline=None)
-@given(st.from_regex(KEY, fullmatch=True))
+@given(st.from_regex(KEY.pattern, fullmatch=True))
 def test_every_key_is_written_as_it_was_read(text: str) -> None:
     assert str(InstallKey.parse(text)) == text
     assert text.count("-") == 4
 
 
 @settings(deadline=None)
-@given(st.from_regex(PLATFORM, fullmatch=True))
+@given(st.from_regex(PLATFORM.pattern, fullmatch=True))
 def test_every_platform_is_written_as_it_was_read(text: str) -> None:
     assert str(Platform.parse(text)) == text

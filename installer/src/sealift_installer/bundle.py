@@ -7,7 +7,6 @@ hands out.
 
 import errno
 import os
-import re
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from typing import BinaryIO
 
 from sealift_installer.errors import Damaged, HostError, host_errors, mismatch, printable
 from sealift_installer.limits import LIMITS, Limits
+from sealift_schemas.pattern import Pattern
 
 MANIFEST = "manifest.json"
 ENVELOPE = "manifest.dsse.json"
@@ -25,17 +25,16 @@ ROOTS = "trust/root"
 
 # The control set: what cannot be a subject of the manifest, because it is written after it or
 # carries its own signatures.
-_CHECKSUMS_SIGNATURE = re.compile(r"SHA256SUMS\.([0-9a-f]{16})\.sig")
-_ROOT = re.compile(r"trust/root/([1-9][0-9]{0,6})\.root\.dsse\.json")
+_CHECKSUMS_SIGNATURE = Pattern(r"SHA256SUMS\.([0-9a-f]{16})\.sig")
+_ROOT = Pattern(r"trust/root/([1-9][0-9]{0,6})\.root\.dsse\.json")
 
 # What operating systems leave on a medium by themselves. Names are exact; these are never opened.
-_LITTER_FILE = re.compile(
-    r"\._.*|\.DS_Store|\.apdisk|\.localized|\.VolumeIcon\.icns|\.metadata_never_index"
-    r"|\.directory|Thumbs\.db|ehthumbs\.db|[Dd]esktop\.ini",
-    re.DOTALL,
+_LITTER_FILE = Pattern(
+    r"(?s:\._.*)|\.DS_Store|\.apdisk|\.localized|\.VolumeIcon\.icns|\.metadata_never_index"
+    r"|\.directory|Thumbs\.db|ehthumbs\.db|[Dd]esktop\.ini"
 )
 # They stand at the root of a volume, so they can be in a bundle's top folder alone.
-_LITTER_DIRECTORY = re.compile(
+_LITTER_DIRECTORY = Pattern(
     r"System Volume Information|\$RECYCLE\.BIN|\.Spotlight-V100|\.Trashes|\.fseventsd"
     r"|\.TemporaryItems|\.DocumentRevisions-V100|\.Trash-[0-9]+|lost\+found|FOUND\.[0-9]{3}"
 )

@@ -2,7 +2,6 @@
 
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -137,6 +136,8 @@ def _output(command: str, argument: str) -> str:
     """Return what a command of the system prints, or nothing where it cannot be run."""
     if not command or not Path(command).is_file():
         return ""
+    import subprocess
+
     try:
         result = subprocess.run(
             [command, argument],

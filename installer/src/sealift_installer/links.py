@@ -26,7 +26,7 @@ LINK_STYLES: tuple[LinkStyle, ...] = ("none", "symlink", "wrapper")
 _QUOTE = rb"'\''"
 # The whole of a wrapper but the path, which stands in single quotes.
 _WRAPPER = b"#!/bin/sh\nexec '%s' \"$@\"\n"
-_WRAPPER_PATTERN = re.compile(rb"#!/bin/sh\nexec '([^\n]*)' \"\$@\"\n")
+_WRAPPER_PATTERN = rb"#!/bin/sh\nexec '([^\n]*)' \"\$@\"\n"
 _WRAPPER_LIMIT = 16 * 1024
 _PRERELEASE = {"a": 0, "b": 1, "rc": 2, "": 3}
 
@@ -75,7 +75,7 @@ def read_wrapper(path: Path) -> Path | None:
         return None
     with path.open("rb") as file:
         data = file.read(_WRAPPER_LIMIT)
-    match = _WRAPPER_PATTERN.fullmatch(data)
+    match = re.fullmatch(_WRAPPER_PATTERN, data)
     if match is None:
         return None
     target = Path(os.fsdecode(match[1].replace(_QUOTE, b"'")))

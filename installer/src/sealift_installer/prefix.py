@@ -10,8 +10,6 @@ one before the newest is kept in `.previous/`. uv ignores names that begin with 
 """
 
 import os
-import secrets
-import shutil
 import stat
 import sys
 import time
@@ -87,7 +85,7 @@ class Prefix:
         directory = self._staging(kind)
         with host_errors("cannot make the staging directory"):
             make_directory(directory, self.path)
-        return directory / f"{name}.{secrets.token_hex(8)}"
+        return directory / f"{name}.{os.urandom(8).hex()}"
 
     def clear_staging(self) -> None:
         """Remove what a killed run left. Only under the lock: nobody else is staging then."""
@@ -172,6 +170,8 @@ def remove_tree(path: Path) -> None:
         OSError: something in it cannot be removed.
     """
     if path.is_dir() and not path.is_symlink():
+        import shutil
+
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)

@@ -7,7 +7,6 @@ not seen on this host, but against a head that was exported.
 
 import hashlib
 import os
-import platform
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -113,7 +112,11 @@ def _user() -> str:
 
 def describe_host() -> str:
     """Return the name of this host."""
-    return printable(platform.node() or "unknown")
+    if sys.platform == "win32":
+        import platform
+
+        return printable(platform.node() or "unknown")
+    return printable(os.uname().nodename or "unknown")
 
 
 class ReceiptLog:

@@ -14,12 +14,12 @@ from sealift_schemas.index import Place
 
 # Everything else is given a backslash in an unquoted word of a shell (POSIX, 2.2.1). Bytes beyond
 # ASCII have no meaning to a shell, to make or to pkg-config, so they stay.
-_SHELL_SPECIAL = re.compile(r"[^A-Za-z0-9_@%+=:,./\-\x80-\U0010ffff]")
+_SHELL_SPECIAL = r"[^A-Za-z0-9_@%+=:,./\-\x80-\U0010ffff]"
 # In double quotes a backslash keeps its meaning before these alone (POSIX, 2.2.3).
-_DOUBLE_QUOTED_SPECIAL = re.compile(r'[$`"\\]')
+_DOUBLE_QUOTED_SPECIAL = r'[$`"\\]'
 # make takes 2n+1 backslashes and a # for n backslashes and a plain #; other backslashes stay.
-_MAKE_HASH = re.compile(r"(\\*)#")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_MAKE_HASH = r"(\\*)#"
+_CONTROL = r"[\x00-\x1f\x7f-\x9f]"
 
 
 def escape(prefix: str, escaping: str) -> bytes:
@@ -84,7 +84,7 @@ def check_prefix(prefix: str) -> None:
         prefix.encode("utf-8")
     except UnicodeEncodeError:
         raise HostError(f"the prefix is not UTF-8: {printable(prefix)}", hint=hint) from None
-    if _CONTROL.search(prefix):
+    if re.search(_CONTROL, prefix):
         raise HostError(f"the prefix has a control character in it: {printable(prefix)}", hint=hint)
 
 
@@ -102,11 +102,11 @@ def _pieces(places: Sequence[Place], size: int) -> Iterator[tuple[int, int, Plac
 
 
 def _shell(text: str) -> str:
-    return _SHELL_SPECIAL.sub(r"\\\g<0>", text)
+    return re.sub(_SHELL_SPECIAL, r"\\\g<0>", text)
 
 
 def _make(text: str) -> str:
-    return _MAKE_HASH.sub(r"\1\1\\#", text.replace("$", "$$"))
+    return re.sub(_MAKE_HASH, r"\1\1\\#", text.replace("$", "$$"))
 
 
 def _json(text: str) -> str:
@@ -127,7 +127,7 @@ _ESCAPERS: dict[str, Callable[[str], str]] = {
     "raw": lambda text: text,
     "shell": _shell,
     "shell-single": lambda text: text.replace("'", "'\\''"),
-    "shell-double": lambda text: _DOUBLE_QUOTED_SPECIAL.sub(r"\\\g<0>", text),
+    "shell-double": lambda text: re.sub(_DOUBLE_QUOTED_SPECIAL, r"\\\g<0>", text),
     "make": _make,
     "json": _json,
     "python": _python,

@@ -1,6 +1,5 @@
 """Two directories exchanged in one step, where the kernel and the file system can."""
 
-import ctypes
 import errno
 import os
 import sys
@@ -34,6 +33,8 @@ def exchange(first: Path, second: Path) -> bool:
     )
     if result == 0:
         return True
+    import ctypes
+
     number = ctypes.get_errno()
     if number in _NOT_HERE:
         return False
@@ -45,6 +46,8 @@ def _renameat2() -> _Renameat2 | None:
     """Return the C library's renameat2 (glibc 2.28, musl 1.2.4), or None."""
     if not sys.platform.startswith("linux"):
         return None
+    import ctypes
+
     function = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if function is None:
         return None

@@ -5,22 +5,32 @@ was written into its configuration is already the final one.
 """
 
 import os
-import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sealift_installer.errors import Damaged, HostError, host_errors, mismatch, printable
 from sealift_installer.prefix import remove_tree
 from sealift_schemas.keys import InstallKey
 from sealift_schemas.strictjson import DocumentError, Fields, parse
 
+if TYPE_CHECKING:
+    import subprocess
+
 # GraalPy starts a JVM; a slow disk reads a few hundred megabytes.
 _SECONDS = 120
 _ANSWER_LIMIT = 64 * 1024
 _MESSAGE_LINES = 5
 
-# It prints one JSON object. Only CPython's configuration names the prefix as a constant.
-_QUESTION = """
-import json, sys
+# It prints one JSON object, without `json`: a fresh tree has no compiled modules, and with what it
+# imports that one takes longer to compile than all else. Only CPython's configuration names the
+# prefix as a constant.
+_QUESTION = r"""
+import sys
+def quote(text):
+    if text is None:
+        return "null"
+    units = text.encode("utf-16-be", "surrogatepass").hex()
+    return '"%s"' % "".join("\\u" + units[at : at + 4] for at in range(0, len(units), 4))
 version = sys.version_info
 level = {"alpha": "a%d", "beta": "b%d", "candidate": "rc%d"}.get(version[3], "")
 answer = {
@@ -33,7 +43,7 @@ if sys.implementation.name == "cpython" and sys.platform != "win32":
     import sysconfig
     name = sysconfig._get_sysconfigdata_name()
     answer["configured"] = __import__(name).build_time_vars["prefix"]
-print(json.dumps(answer))
+print("{%s}" % ", ".join(quote(name) + ": " + quote(answer[name]) for name in answer))
 """
 
 # `_base_executable` is what venv itself asks for.
@@ -83,6 +93,8 @@ def needs_wrapper(interpreter: Path, tree: Path, scratch: Path) -> bool:
     Raises:
         HostError: the links cannot be made.
     """
+    import subprocess
+
     with host_errors("cannot try a link to an interpreter"):
         try:
             link = scratch / "bin" / interpreter.name
@@ -114,6 +126,8 @@ def _serves(base: Path, environment: Path, tree: Path) -> bool:
 
 def _run(program: Path, question: str) -> "subprocess.CompletedProcess[bytes]":
     """Let an interpreter answer; it sees none of the caller's environment."""
+    import subprocess
+
     return subprocess.run(
         [str(program), "-I", "-B", "-c", question],
         stdin=subprocess.DEVNULL,
@@ -127,6 +141,8 @@ def _run(program: Path, question: str) -> "subprocess.CompletedProcess[bytes]":
 
 def _ask(interpreter: Path, name: str) -> bytes:
     """Return what the interpreter prints."""
+    import subprocess
+
     try:
         result = _run(interpreter, _QUESTION)
     except subprocess.TimeoutExpired:

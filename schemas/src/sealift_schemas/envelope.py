@@ -5,13 +5,13 @@ re-encoding, so that there is one byte sequence for each (base64 has spare bits,
 """
 
 import base64
-import re
 from dataclasses import dataclass
 
+from sealift_schemas.pattern import Pattern
 from sealift_schemas.strictjson import SHA256, DocumentError, Fields, encode, parse
 
 # The decoder counts the padding. A pattern that did would cost 40 times the memory of the payload.
-BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}")
+BASE64 = Pattern(r"[A-Za-z0-9+/]*={0,2}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,27 +5,28 @@ optional variant, operating system, architecture, libc; five parts and no more. 
 the directory that the interpreter is installed to. A platform is its last three parts.
 """
 
-import re
 from dataclasses import dataclass
+
+from sealift_schemas.pattern import Pattern
 
 IMPLEMENTATIONS = ("cpython", "pypy", "graalpy", "pyodide")
 OPERATING_SYSTEMS = ("linux", "macos", "windows", "emscripten")
 LIBCS = ("gnu", "gnueabi", "gnueabihf", "musl", "musleabi", "musleabihf", "none")
 VARIANTS = ("freethreaded", "debug", "freethreaded+debug", "gil", "gil+debug")
 
-PLATFORM = re.compile(
+PLATFORM = Pattern(
     r"(?:linux|macos|windows|emscripten)-[a-z0-9]+(?:_[a-z0-9]+)*-"
     r"(?:gnu|gnueabi|gnueabihf|musl|musleabi|musleabihf|none)"
 )
-PYTHON_VERSION = re.compile(r"(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)((?:a|b|rc)[0-9]+)?")
-KEY = re.compile(
+PYTHON_VERSION = Pattern(r"(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)((?:a|b|rc)[0-9]+)?")
+KEY = Pattern(
     r"(?P<implementation>cpython|pypy|graalpy|pyodide)"
     rf"-(?P<version>{PYTHON_VERSION.pattern})"
     r"(?:\+(?P<variant>freethreaded\+debug|gil\+debug|freethreaded|debug|gil))?"
     rf"-(?P<platform>{PLATFORM.pattern})"
 )
 # The directory of a tool: NAME-VERSION-PLATFORM. No upper case: names must not differ by case alone.
-TOOL_NAME = re.compile(r"[a-z0-9](?:[a-z0-9._+-]{0,98}[a-z0-9])?")
+TOOL_NAME = Pattern(r"[a-z0-9](?:[a-z0-9._+-]{0,98}[a-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -3,7 +3,6 @@
 The sequence is raised whenever something changed, and all times in a bundle come from `created`.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +19,7 @@ from sealift_schemas.manifest import (
     VERSION,
     read_links,
 )
+from sealift_schemas.pattern import Pattern
 from sealift_schemas.spec import EACH
 from sealift_schemas.strictjson import DocumentError, Fields, encode, parse, shorten
 
@@ -28,8 +28,8 @@ LIMIT = 64 * 1024 * 1024
 # Which rules relocate the archive: see sealift_bundler.relocation.
 RECIPES = ("cpython", "pypy", "graalpy", "pyodide", "wheel", "generic")
 # Ten bytes of digest come before it and four of a part's number behind it: see COMPONENT.
-FILENAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,111}[A-Za-z0-9_+-]")
-WHEEL = re.compile(r"[A-Za-z0-9._+!-]+\.whl")
+FILENAME = Pattern(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,111}[A-Za-z0-9_+-]")
+WHEEL = Pattern(r"[A-Za-z0-9._+!-]+\.whl")
 
 
 @dataclass(frozen=True, slots=True)

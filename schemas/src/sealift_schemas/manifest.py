@@ -5,12 +5,12 @@ subjects are all payload files, in a DSSE envelope. Times come from the lock, so
 gives the same bytes.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from sealift_schemas.keys import PLATFORM, TOOL_NAME
+from sealift_schemas.pattern import Pattern
 from sealift_schemas.strictjson import (
     SHA256,
     DocumentError,
@@ -35,19 +35,19 @@ SOURCE_KINDS = ("python", "url", "package", "captured")
 # Where the expected digest of an archive came from.
 DIGEST_SOURCES = ("catalog", "spec", "index", "accepted", "captured")
 
-STREAM = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+STREAM = Pattern(r"[a-z0-9][a-z0-9._-]{0,62}")
 # Portable names: FAT32, exFAT and Windows keep them as they are. 128 bytes hold the longest names of
 # python-build-standalone with the digest before them (108) and the number of a part behind them.
 COMPONENT = r"[A-Za-z0-9_](?:[A-Za-z0-9._+-]{0,126}[A-Za-z0-9_+-])?"
-BUNDLE_PATH = re.compile(rf"{COMPONENT}(?:/{COMPONENT}){{0,7}}")
-VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]{0,63}")
-INSTALLED_PATH = re.compile(r"[^/\x00-\x1f\x7f]+(?:/[^/\x00-\x1f\x7f]+)*")
-LINK_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,99}")
-LIBRARY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,99}")
-GLIBC = re.compile(r"[0-9]{1,2}\.[0-9]{1,3}")
-PREFIX = re.compile(r"/[^\x00-\x1f\x7f]*[^/\x00-\x1f\x7f]")
-PLATFORM_OR_ANY = re.compile(rf"any|{PLATFORM.pattern}")
-INSTALLER_VERSION = re.compile(r"[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}")
+BUNDLE_PATH = Pattern(rf"{COMPONENT}(?:/{COMPONENT}){{0,7}}")
+VERSION = Pattern(r"[A-Za-z0-9][A-Za-z0-9._+!-]{0,63}")
+INSTALLED_PATH = Pattern(r"[^/\x00-\x1f\x7f]+(?:/[^/\x00-\x1f\x7f]+)*")
+LINK_NAME = Pattern(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,99}")
+LIBRARY = Pattern(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,99}")
+GLIBC = Pattern(r"[0-9]{1,2}\.[0-9]{1,3}")
+PREFIX = Pattern(r"/[^\x00-\x1f\x7f]*[^/\x00-\x1f\x7f]")
+PLATFORM_OR_ANY = Pattern(rf"any|{PLATFORM.pattern}")
+INSTALLER_VERSION = Pattern(r"[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}")
 
 
 @dataclass(frozen=True, slots=True)

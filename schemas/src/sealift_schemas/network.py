@@ -4,17 +4,17 @@ It decides nothing about what a bundle contains. Secrets are never written in it
 environment variables that hold them.
 """
 
-import re
 from dataclasses import dataclass
 
+from sealift_schemas.pattern import Pattern
 from sealift_schemas.strictjson import Fields
 
 # No user, password, query or fragment: an address that anybody may read.
-PROXY = re.compile(r"https?://[^\x00-\x20\x7f@/?#]+/?")
-PREFIX = re.compile(r"https?://[^\x00-\x20\x7f@?#]+/")
-MIRROR = re.compile(r"(?:https?://|file:///)[^\x00-\x20\x7f@?#]+")
-HOST = re.compile(r"(?:[a-z0-9][a-z0-9.-]{0,252}|\[[0-9a-f:.]{2,45}\])(?::[1-9][0-9]{0,4})?")
-VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
+PROXY = Pattern(r"https?://[^\x00-\x20\x7f@/?#]+/?")
+PREFIX = Pattern(r"https?://[^\x00-\x20\x7f@?#]+/")
+MIRROR = Pattern(r"(?:https?://|file:///)[^\x00-\x20\x7f@?#]+")
+HOST = Pattern(r"(?:[a-z0-9][a-z0-9.-]{0,252}|\[[0-9a-f:.]{2,45}\])(?::[1-9][0-9]{0,4})?")
+VARIABLE = Pattern(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,12 @@ Version N+1 is signed by the root thresholds of N and of N+1 (TUF specification,
 
 import base64
 import binascii
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from sealift_schemas.manifest import STREAM
+from sealift_schemas.pattern import Pattern
 from sealift_schemas.strictjson import (
     SHA256,
     DocumentError,
@@ -26,7 +26,7 @@ FORMAT = 1
 PAYLOAD_TYPE = "application/vnd.sealift.root.v1+json"
 ROLES = ("root", "release", "builder")
 SCHEMES = ("ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ed25519")
-PUBLIC = re.compile(r"[A-Za-z0-9+/]{40,}={0,2}")
+PUBLIC = Pattern(r"[A-Za-z0-9+/]{40,}={0,2}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ Four tables name archives: `[[python]]` by uv's request grammar, `[[url]]` by ad
 `[[package]]` from the package index, `[[installed]]` an interpreter that stands on this machine.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -17,11 +16,12 @@ from sealift_schemas.manifest import (
     read_links,
 )
 from sealift_schemas.network import Network
+from sealift_schemas.pattern import Pattern
 from sealift_schemas.strictjson import Fields
 
 FORMAT = 1
-ACCEPTED_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-MINOR_VERSION = re.compile(r"3\.[0-9]{1,2}")
+ACCEPTED_DIGEST = Pattern(r"sha256:[0-9a-f]{64}")
+MINOR_VERSION = Pattern(r"3\.[0-9]{1,2}")
 # How many versions a request selects: the newest of each minor version, or every patch.
 EACH = ("minor", "patch")
 # The Pythons that unseal is carried for, unless the spec says otherwise.

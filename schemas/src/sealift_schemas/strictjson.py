@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn, Self, TypeVar
 
+from sealift_schemas.pattern import Pattern
+
 T = TypeVar("T")
 
 # The largest integer that every JSON implementation reads exactly (RFC 7493, section 2.2).
@@ -17,8 +19,8 @@ LARGEST_INTEGER = 2**53 - 1
 # How deep arrays and objects may be nested. Our documents need six levels.
 DEEPEST = 32
 
-SHA256 = re.compile(r"[0-9a-f]{64}")
-TIME = re.compile(
+SHA256 = Pattern(r"[0-9a-f]{64}")
+TIME = Pattern(
     r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z"
 )
 
@@ -193,12 +195,14 @@ class Fields:
         """Raise the error for the field `name`."""
         raise DocumentError(self.place(name), expected, shorten(found))
 
-    def text(self, name: str, pattern: re.Pattern[str] | None = None, expected: str = "") -> str:
+    def text(
+        self, name: str, pattern: Pattern | re.Pattern[str] | None = None, expected: str = ""
+    ) -> str:
         """Take a string; the whole of it must match `pattern` where one is given."""
         return check_text(self.take(name), self.place(name), pattern, expected)
 
     def optional_text(
-        self, name: str, pattern: re.Pattern[str] | None = None, expected: str = ""
+        self, name: str, pattern: Pattern | re.Pattern[str] | None = None, expected: str = ""
     ) -> str | None:
         """Take a string if the field is there."""
         return self.text(name, pattern, expected) if self.has(name) else None
@@ -246,7 +250,7 @@ class Fields:
         return tuple(read(item, f"{place}[{number}]") for number, item in enumerate(value))
 
     def texts(
-        self, name: str, pattern: re.Pattern[str] | None = None, expected: str = ""
+        self, name: str, pattern: Pattern | re.Pattern[str] | None = None, expected: str = ""
     ) -> tuple[str, ...]:
         """Take an array of strings."""
         return self.items(name, lambda item, place: check_text(item, place, pattern, expected))
@@ -262,7 +266,7 @@ class Fields:
 
 
 def check_text(
-    value: object, where: str, pattern: re.Pattern[str] | None = None, expected: str = ""
+    value: object, where: str, pattern: Pattern | re.Pattern[str] | None = None, expected: str = ""
 ) -> str:
     """Return `value` if it is a string that matches `pattern` as a whole.
 

@@ -17,13 +17,14 @@ MemberType = Literal["file", "link", "hardlink", "directory"]
 
 # Most names: nothing in them needs a second look but the components' lengths.
 _ORDINARY = re.compile(r"(?:[A-Za-z0-9_+@=,~-][A-Za-z0-9_+@=,~.-]{0,199}(?:/(?!\Z)|\Z)){1,32}")
-_DRIVE = re.compile(r"[A-Za-z]:")
+# Sources of what is asked only of names that are not ordinary: compiled when that happens.
+_DRIVE = r"[A-Za-z]:"
 # Surrogates stand for bytes that are not UTF-8 (PEP 383). The others are controls, format
 # characters (bidirectional, zero-width, tags) and line separators. Written out, so that every
 # version of Python refuses the same names.
-_NOT_UTF8 = re.compile("[\ud800-\udfff]")
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
-_INVISIBLE = re.compile(
+_NOT_UTF8 = "[\ud800-\udfff]"
+_CONTROL = "[\x00-\x1f\x7f-\x9f]"
+_INVISIBLE = (
     "[\u00ad\u0600-\u0605\u061c\u06dd\u070f\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
     "\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
@@ -82,7 +83,7 @@ def check_link(path: str, target: str, limits: Limits = LIMITS) -> None:
         Damaged: it is not, or does not.
     """
     reason = _target_fault(target, limits)
-    if not reason and (target.startswith("/") or _DRIVE.match(target)):
+    if not reason and (target.startswith("/") or re.match(_DRIVE, target)):
         reason = "it is absolute"
     if not reason and _resolve(path, target, {}) is None:
         reason = "it leaves the tree"
@@ -122,17 +123,17 @@ def _path_fault(name: str, limits: Limits) -> str:
 def _character_fault(text: str) -> str:
     if not text:
         return "it is empty"
-    if _NOT_UTF8.search(text):
+    if re.search(_NOT_UTF8, text):
         return "it is not UTF-8"
-    if _CONTROL.search(text):
+    if re.search(_CONTROL, text):
         return "it has a control character"
-    if _INVISIBLE.search(text):
+    if re.search(_INVISIBLE, text):
         return "it has an invisible or bidirectional character"
     return "it has a backslash" if "\\" in text else ""
 
 
 def _shape_fault(name: str) -> str:
-    if name.startswith("/") or _DRIVE.match(name):
+    if name.startswith("/") or re.match(_DRIVE, name):
         return "it is absolute"
     parts = name.split("/")
     if ".." in parts:

@@ -21,10 +21,8 @@ _SIGNATURES = (
     (b"version https://git-lfs", "a Git LFS pointer"),
 )
 # A frame that readers skip (RFC 8878, 3.1.2); a zstd file may begin with one.
-_SKIPPABLE = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18", re.DOTALL)
-_MARKUP = re.compile(
-    rb"(?:\xef\xbb\xbf)?\s*<(?P<what>!doctype html|html|head|body|\?xml)", re.IGNORECASE
-)
+_SKIPPABLE = rb"[\x50-\x5f]\x2a\x4d\x18"
+_MARKUP = rb"(?i)(?:\xef\xbb\xbf)?\s*<(?P<what>!doctype html|html|head|body|\?xml)"
 
 
 def describe(first: bytes) -> str:
@@ -32,11 +30,11 @@ def describe(first: bytes) -> str:
     for signature, what in _SIGNATURES:
         if first.startswith(signature):
             return what
-    if _SKIPPABLE.match(first):
+    if re.match(_SKIPPABLE, first):
         return "zstd data"
     if first[257:262] == b"ustar":
         return "a tar archive"
-    markup = _MARKUP.match(first)
+    markup = re.match(_MARKUP, first)
     if markup is not None:
         return "an XML document" if markup["what"] == b"?xml" else "an HTML page"
     if first.strip(b"\x00"):

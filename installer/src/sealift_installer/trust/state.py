@@ -8,7 +8,6 @@ back to an older one, without the other.
 """
 
 import hashlib
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,12 +23,13 @@ from sealift_installer.receipts import (
 )
 from sealift_installer.trust.roots import TrustedRoot, read_first_root
 from sealift_schemas.manifest import STREAM, Manifest
+from sealift_schemas.pattern import Pattern
 from sealift_schemas.receipt import FIRST, LINE_LIMIT, Receipt
 from sealift_schemas.strictjson import SHA256, DocumentError, Fields, check_text, encode, parse
 
 FORMAT = 1
 _LIMIT = 16 * 1024 * 1024
-_VERSION = re.compile(r"[1-9][0-9]{0,6}")
+_VERSION = Pattern(r"[1-9][0-9]{0,6}")
 _HINT = (
     "restore the folder of the state from a backup; or move it away and import the root anew, "
     "which forgets which bundles were accepted"
