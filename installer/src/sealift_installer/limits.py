@@ -32,8 +32,18 @@ class Limits:
     padding: int = 16 * MIB
     # A zip archive's list of members, which is held while the archive is read.
     central_directory: int = 256 * MIB
+    # A 7z archive's header, unpacked: 100 bytes a member in those that are known.
+    seven_header: int = 64 * MIB
+    # How many bytes one packed byte may say that it becomes, once there are more than `unsuspected`.
+    # Software has 3 to 20; deflate reaches 1,032, and xz, bzip2 and zstd far more, of zeros alone.
+    ratio: int = 1000
+    unsuspected: int = 256 * MIB
     # What a decoder may take: xz -9 takes 65 MiB, zstd --ultra -22 a window of 128 MiB.
     decoder_memory: int = 256 * MIB
+
+    def is_bomb(self, packed: int, unpacked: int) -> bool:
+        """Tell whether so many packed bytes that say they become so many are none of software."""
+        return unpacked > self.unsuspected and unpacked > packed * self.ratio
 
 
 LIMITS = Limits()

@@ -26,6 +26,9 @@ _UNICODE_PATH = 0x7075
 
 ENCRYPTED = 0x0001
 DESCRIPTOR = 0x0008
+# What bit 1 means for method 14, LZMA (4.4.4).
+_END_MARK = 0x0002
+_LZMA = 14
 _PATCHED = 0x0020
 _STRONG = 0x0040
 UTF8 = 0x0800
@@ -47,6 +50,11 @@ class Record:
     size: int
     offset: int
     mode: int
+
+    @property
+    def ends(self) -> bool:
+        """Whether its compressed data says itself where it ends."""
+        return self.method != _LZMA or self.flags & _END_MARK != 0
 
 
 def read_central(file: BinaryIO, limits: Limits) -> tuple[list[Record], int]:

@@ -110,6 +110,11 @@ def raw_deflate() -> Codec:
     return _deflate(gzip=False)
 
 
+def find_codec(archive_format: str, limits: Limits = LIMITS) -> Codec:
+    """Return the codec of one of the formats `tar.*`, for what else is compressed in that way."""
+    return _CODECS[archive_format](limits)
+
+
 def _peek(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
     held: list[bytes] = []
     size = 0

@@ -9,7 +9,7 @@ from sealift_installer.archives.tar import read_tar
 from sealift_installer.errors import Damaged, printable
 from sealift_installer.limits import LIMITS, Limits
 
-READABLE = ("tar", "tar.gz", "tar.bz2", "tar.xz", "tar.zst", "zip")
+READABLE = ("tar", "tar.gz", "tar.bz2", "tar.xz", "tar.zst", "zip", "7z")
 
 
 def read_members(
@@ -35,4 +35,8 @@ def read_members(
         from sealift_installer.archives.zip import read_zip
 
         return read_zip(source, limits)
+    if archive_format == "7z":
+        from sealift_installer.archives.seven import read_seven
+
+        return read_seven(source, limits)
     return read_tar(decompress(archive_format, source, limits), source.name, limits)

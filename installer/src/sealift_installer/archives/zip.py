@@ -1,4 +1,4 @@
-"""A strict reader of zip archives: members in the order of their data, stored or deflated.
+"""A strict reader of zip archives: members in the order of their data, by six methods.
 
 Symbolic links are links here, as those who wrote them meant. What a member's own header says must
 be what the list at the end says.
@@ -21,16 +21,21 @@ from sealift_installer.archives.central import (
     read_central,
     zip64_values,
 )
-from sealift_installer.archives.decompress import raw_deflate
 from sealift_installer.archives.members import Member, MemberType, check_path, check_target
 from sealift_installer.archives.sniff import SNIFFED, describe
 from sealift_installer.archives.source import ArchiveSource
+from sealift_installer.archives.zip_methods import (
+    CALLED,
+    LZMA,
+    READ,
+    STORED,
+    decode_lzma,
+    find_method,
+)
 from sealift_installer.errors import Damaged, mismatch, printable
 from sealift_installer.limits import LIMITS, MIB, Limits
 
 _LOCAL = struct.Struct("<4s5H3L2H")
-_STORED = 0
-_DEFLATED = 8
 _EXECUTABLE = 0o111
 _STEP = 256 * 1024
 _MEANT = ENCRYPTED | DESCRIPTOR | UTF8
@@ -60,7 +65,6 @@ class _Reader:
         self._file = file
         self._called = called
         self._limits = limits
-        self._codec = raw_deflate()
 
     def members(self) -> Iterator[Member]:
         self._file.seek(0)
@@ -68,6 +72,13 @@ class _Reader:
         if found not in {"a zip archive", "an empty zip archive"}:
             raise Damaged(mismatch("it is not what its format says", "a zip archive", found))
         records, end = read_central(self._file, self._limits)
+        for record in records:
+            if self._limits.is_bomb(record.compressed, record.size):
+                shown = printable(record.name)
+                raise Damaged(
+                    f"member '{shown}' of {record.compressed} bytes says that it unpacks to "
+                    f"{record.size}"
+                )
         if sum(record.size for record in records) > self._limits.unpacked:
             raise Damaged(f"it unpacks to more than {self._limits.unpacked} bytes")
         starts = [*(record.offset for record in records), end]
@@ -80,9 +91,13 @@ class _Reader:
 
     def _member(self, record: Record, behind: int) -> Member | None:
         shown = printable(record.name)
-        if record.method not in (_STORED, _DEFLATED):
-            raise Damaged(f"member '{shown}' is compressed by method {record.method}, not deflate")
-        if record.method == _STORED and record.compressed != record.size:
+        if record.method not in READ:
+            name = CALLED.get(record.method, "an unknown one")
+            raise Damaged(
+                f"member '{shown}' is compressed by method {record.method}, {name}, which is not "
+                f"read"
+            )
+        if record.method == STORED and record.compressed != record.size:
             raise Damaged(f"member '{shown}' is stored, and has two sizes")
         data = self._data(record, self._span(record, behind))
         kind = _kind(record)
@@ -165,8 +180,8 @@ class _Reader:
     def _data(self, record: Record, span: tuple[int, bytes]) -> Iterator[bytes]:
         """Yield a member's bytes; at the end, size and checksum are compared."""
         pieces = self._pieces(record, span)
-        if record.method == _DEFLATED:
-            pieces = self._inflate(record, pieces)
+        if record.method != STORED:
+            pieces = self._decompress(record, pieces)
         checksum = size = 0
         for piece in pieces:
             checksum = zlib.crc32(piece, checksum)
@@ -193,9 +208,16 @@ class _Reader:
             left -= len(piece)
             piece = b""
 
-    def _inflate(self, record: Record, pieces: Iterator[bytes]) -> Iterator[bytes]:
-        decoder = self._codec.make()
+    def _decompress(self, record: Record, pieces: Iterator[bytes]) -> Iterator[bytes]:
         what = f"{self._called}: member '{printable(record.name)}'"
+        if record.method == LZMA:
+            try:
+                yield from decode_lzma(pieces, record.size, self._limits, ends=record.ends)
+            except Damaged as error:
+                raise Damaged(f"{what}: {error.message}") from None
+            return
+        codec = find_method(record.method, self._limits)
+        decoder = codec.make()
         ended = False
         for piece in pieces:
             data = piece
@@ -204,7 +226,7 @@ class _Reader:
                     raise Damaged(f"{what} has something behind its compressed data")
                 try:
                     yield decoder.decompress(data, MIB)
-                except self._codec.errors as error:
+                except codec.errors as error:
                     raise Damaged(f"{what} cannot be decompressed: {error}") from None
                 ended = decoder.eof
                 data = decoder.unused_data if ended else b""
