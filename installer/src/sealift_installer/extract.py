@@ -5,7 +5,7 @@ says, ends the extraction; so does a line without its member.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Protocol
@@ -82,12 +82,17 @@ def extract(bundle: Authentic, job: Job, tree: Tree, limits: Limits = LIMITS) ->
     counts = Counts()
     name = job.archive.name
     source = bundle.source(job.archive)
-    members = read_members(job.archive.format, source, limits)
     lines = (entry for entry in job.entries if entry.member is not None)
-    for member, entry in zip_longest(members, lines):
-        _check_pair(name, member, entry)
-        if entry.path is not None:
-            _add(bundle, job, entry, tree, counts, _member_data(name, member, entry))
+    members = read_members(job.archive.format, source, limits)
+    try:
+        for member, entry in zip_longest(members, lines):
+            _check_pair(name, member, entry)
+            if entry.path is not None:
+                _add(bundle, job, entry, tree, counts, _member_data(name, member, entry))
+    finally:
+        # What reads ahead ends with the extraction, whatever ended that.
+        if isinstance(members, Generator):
+            members.close()
     for entry in job.entries:
         if entry.member is None:
             _add(bundle, job, entry, tree, counts, iter(()))
@@ -121,17 +126,17 @@ def _add(
 
 def _check_pair(name: str, member: Member | None, entry: Entry | None) -> None:
     """Check that the archive's next member is the one of the index's next line."""
-    expected = "no more members" if entry is None else _describe(entry)
     if member is None or entry is None:
+        expected = "no more members" if entry is None else _describe(entry)
         computed = "no more members" if member is None else f"{member.type} {member.name}"
         raise Damaged(_differs(name, expected, computed))
     same = (entry.type, entry.member) == (member.type, member.name)
     if not same or (entry.target or "") != member.target:
         target = f" -> {member.target}" if member.target else ""
-        raise Damaged(_differs(name, expected, f"{member.type} {member.name}{target}"))
+        raise Damaged(_differs(name, _describe(entry), f"{member.type} {member.name}{target}"))
     if entry.type == "file" and entry.size != member.size:
         what = f"{member.type} {member.name}, {member.size} bytes"
-        raise Damaged(_differs(name, f"{expected}, {entry.size} bytes", what))
+        raise Damaged(_differs(name, f"{_describe(entry)}, {entry.size} bytes", what))
 
 
 def _member_data(name: str, member: Member, entry: Entry) -> Iterator[bytes]:

@@ -7,6 +7,7 @@ spaces inside of numbers, a path that is given twice, records whose length lies.
 import re
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 from zlib import adler32
 
 from sealift_installer.archives.blocks import BLOCK
@@ -101,6 +102,7 @@ def decimal(value: bytes) -> int:
     return int(value)
 
 
+@lru_cache(maxsize=4096)  # modes and sizes come again and again
 def _number(field: bytes, what: str) -> int:
     """Read an octal number, or GNU's binary one; not `int`, which takes signs and underscores."""
     text = field.lstrip(b" ").rstrip(b" \0")

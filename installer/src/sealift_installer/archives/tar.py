@@ -5,7 +5,9 @@ that nobody knows are refused. The stream is read to its end: two blocks of zero
 """
 
 from collections.abc import Iterator
+from contextlib import closing
 
+from sealift_installer.archives.ahead import run_ahead
 from sealift_installer.archives.blocks import BLOCK, Blocks
 from sealift_installer.archives.headers import Header, decimal, read_header, read_records
 from sealift_installer.archives.members import (
@@ -48,13 +50,13 @@ def read_tar(chunks: Iterator[bytes], name: str, limits: Limits = LIMITS) -> Ite
         Damaged: it is malformed, truncated or hostile, or has something behind its end.
     """
     called = printable(name)
-    blocks = Blocks(chunks, called)
-    try:
-        yield from _Reader(blocks, limits).members()
-    except Damaged as error:
-        if error.message.startswith(called):
-            raise
-        raise Damaged(f"{called}: {error.message}", hint=error.hint) from None
+    with closing(run_ahead(chunks)) as ahead:
+        try:
+            yield from _Reader(Blocks(ahead, called), limits).members()
+        except Damaged as error:
+            if error.message.startswith(called):
+                raise
+            raise Damaged(f"{called}: {error.message}", hint=error.hint) from None
 
 
 class _Reader:

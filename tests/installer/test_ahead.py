@@ -1,0 +1,106 @@
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from sealift_installer.archives import ahead
+from sealift_installer.archives.ahead import run_ahead
+from sealift_installer.errors import Damaged
+
+
+@pytest.fixture(autouse=True)
+def several_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ahead, "_cores", lambda: 2)
+
+
+class Source:
+    """Chunks that know how many were taken, by which thread, and that they were closed."""
+
+    def __init__(self, count: int, error: Exception | None = None) -> None:
+        self.count, self.error = count, error
+        self.taken = 0
+        self.closed = False
+        self.threads: set[str] = set()
+
+    def chunks(self) -> Iterator[bytes]:
+        try:
+            for number in range(self.count):
+                self.taken += 1
+                self.threads.add(threading.current_thread().name)
+                yield b"%d" % number
+            if self.error:
+                raise self.error
+        finally:
+            self.closed = True
+
+
+def workers() -> list[str]:
+    return [each.name for each in threading.enumerate() if each.name == "run_ahead"]
+
+
+def test_chunks_come_in_order_from_a_thread_that_ends():
+    source = Source(100)
+
+    assert list(run_ahead(source.chunks())) == [b"%d" % number for number in range(100)]
+    assert source.threads == {"run_ahead"}
+    assert not workers()
+
+
+def test_an_error_comes_behind_the_chunks_before_it():
+    source = Source(20, Damaged("chunk 21 is wrong"))
+    seen = []
+
+    with pytest.raises(Damaged, match=r"^chunk 21 is wrong$"):
+        seen.extend(run_ahead(source.chunks()))
+
+    assert not workers()
+
+
+def test_what_is_before_an_error_is_handed_out():
+    chunks = run_ahead(Source(9, Damaged("chunk 10 is wrong")).chunks())
+
+    assert [next(chunks) for _ in range(9)] == [b"%d" % number for number in range(9)]
+    with pytest.raises(Damaged, match=r"^chunk 10 is wrong$"):
+        next(chunks)
+
+
+def test_closing_ends_the_thread_and_closes_the_source():
+    source = Source(1000)
+    chunks = run_ahead(source.chunks())
+    next(chunks)
+
+    chunks.close()
+
+    assert source.closed
+    assert not workers()
+
+
+def test_few_chunks_wait():
+    source = Source(1000)
+    chunks = run_ahead(source.chunks())
+    next(chunks)
+    deadline = time.monotonic() + 10
+    while source.taken < ahead._CHUNKS and time.monotonic() < deadline:
+        time.sleep(0.001)
+    time.sleep(0.02)
+
+    assert ahead._CHUNKS <= source.taken <= ahead._CHUNKS + 2
+    chunks.close()
+
+
+def test_without_a_second_core_there_is_no_thread(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(ahead, "_cores", lambda: 1)
+    source = Source(3)
+
+    assert list(run_ahead(source.chunks())) == [b"0", b"1", b"2"]
+    assert source.threads == {threading.current_thread().name}
+
+
+def test_without_a_thread_to_be_had_the_chunks_come_all_the_same(monkeypatch: pytest.MonkeyPatch):
+    def refuse(_self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+
+    assert list(run_ahead(Source(3).chunks())) == [b"0", b"1", b"2"]
