@@ -75,9 +75,7 @@ def _read_entry(value: object, where: str) -> CatalogEntry | None:
     fields = _object(value, where)
     major, minor, patch = (_number(fields, name, where) for name in ("major", "minor", "patch"))
     prerelease = _optional(fields, "prerelease", where) or ""
-    url = check_text(fields.get("url"), f"{where}.url", _ADDRESS, "an absolute URL")
-    if flaw := find_flaw(url):
-        raise DocumentError(f"{where}.url", "a plain address", flaw)
+    url = _address(fields, where)
     sha256 = _optional(fields, "sha256", where)
     if sha256 is not None:
         check_text(sha256.lower(), f"{where}.sha256", SHA256, "64 hexadecimal digits")
@@ -130,7 +128,19 @@ def _is_version(text: str) -> bool:
     return PYTHON_VERSION.fullmatch(text) is not None
 
 
+# What upstreams publish. Of these nothing more has to be asked; others are looked at in full.
+_PLAIN = re.compile(r"https://[a-z0-9-]+(?:\.[a-z0-9-]+)+/[A-Za-z0-9._~%+/-]{1,2000}")
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\x00-\x20]+")
+
+
+def _address(fields: Mapping[str, object], where: str) -> str:
+    value = fields.get("url")
+    if isinstance(value, str) and _PLAIN.fullmatch(value) and "%00" not in value:
+        return value
+    url = check_text(value, f"{where}.url", _ADDRESS, "an absolute URL")
+    if flaw := find_flaw(url):
+        raise DocumentError(f"{where}.url", "a plain address", flaw)
+    return url
 
 
 def _object(value: object, where: str) -> Mapping[str, object]:

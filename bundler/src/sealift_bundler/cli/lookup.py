@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from sealift_bundler.catalogs.requests import PythonRequest
     from sealift_bundler.catalogs.search import Filters
 
+# The name of a spec, as in sealift_bundler.specfile.
+SPEC = "sealift.toml"
 _HEAD = ("KEY", "BUILD", "DIGEST", "URL")
 
 
@@ -79,15 +81,19 @@ def _catalogs(site: Path | None, *, offline: bool) -> "list[Catalog]":
     from sealift_bundler.access import read_access
     from sealift_bundler.cache import Cache
     from sealift_bundler.catalogs.order import load_catalogs
-    from sealift_bundler.site import find_site, read_site
 
-    directory = find_site(Path.cwd() if site is None else site)
-    here = None if directory is None and site is None else read_site(site or Path.cwd())
+    start = Path.cwd() if site is None else site
+    here = None
+    if site is not None or any((place / SPEC).exists() for place in (start, *start.parents)):
+        # A site brings jsonschema, which takes longer than the search.
+        from sealift_bundler.site import read_site
+
+        here = read_site(start)
     return load_catalogs(
         () if here is None else here.spec.catalogs,
         Cache(),
         offline=offline,
-        base=directory,
+        base=None if here is None else here.directory,
         access=None
         if here is None
         else read_access(here.spec.network, here.directory, web.PATIENCE),
