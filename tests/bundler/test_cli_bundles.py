@@ -204,7 +204,7 @@ def test_nothing_is_signed_for_a_time_to_come(tmp_path, capsys):
     workshop.add_tool()
     assert workshop.sealift("build", "--output", tmp_path / "bundle") == 5
     shown = capsys.readouterr().err
-    assert "the time of the bundle is more than a day ahead of the clock: 2255-03-14" in shown
+    assert "the time of the lock is more than a day ahead of the clock: 2255-03-14" in shown
     assert not (tmp_path / "bundle").exists()
 
 
