@@ -3,10 +3,11 @@
 The writers of the standard library refuse to lie, so headers are put together here.
 """
 
-import gzip
+import re
 import struct
 import zlib
 from dataclasses import dataclass, field
+from typing import Literal
 
 BLOCK = 512
 END = bytes(2 * BLOCK)
@@ -15,18 +16,38 @@ GNU = b"ustar  \x00"
 LINK_MODE = 0o120777
 
 
+Tree = dict[str, bytes | str | None]
+Kind = Literal["accept", "odd", "rejected", "malicious"]
+
+# What is made to leave the tree, to deceive the eye or another reader, to exhaust the host, or to
+# make something that is more than a file. The others are broken, or of a dialect that is not read.
+_MALICIOUS = re.compile(
+    r"traversal|absolute|drive|backslash|newline|bidi|nul|deep|link-(?!empty)|hardlink-[ua]"
+    r"|written|.*device|fifo|sparse|size-(huge|beyond|minus)|pax-huge|global-path|overlap|hidden"
+    r"|two-|before|gap|local-|bomb|nul-in-pax|garbage|deflate-garbage|descriptor-lies|offset"
+)
+
+
 @dataclass(frozen=True)
 class Case:
     """One archive: `refused` is what the message must match, or `tree` what must stand there.
 
-    In `tree` a file is its bytes, a link `-> target`, a directory None.
+    In `tree` a file is its bytes, a link `-> target`, a directory None. Of the kinds, `accept` and
+    `odd` are read, `rejected` and `malicious` refused.
     """
 
     name: str
     format: str
     data: bytes
     refused: str | None = None
-    tree: dict[str, bytes | str | None] = field(default_factory=dict)
+    tree: Tree = field(default_factory=dict)
+    kind: Kind = "accept"
+
+
+def refusal(archive_format: str, name: str, data: bytes, match: str) -> Case:
+    """Return a case that is refused; its kind follows from its name."""
+    kind: Kind = "malicious" if _MALICIOUS.match(name) else "rejected"
+    return Case(f"{archive_format}-{name}", archive_format, data, match, kind=kind)
 
 
 def header(
@@ -163,10 +184,9 @@ def tar_cases() -> list[Case]:
         ("short", b"Not Found", "Computed: unknown data that begins with 4e 6f 74"),
     ]
     return [
-        *(Case(f"tar-{name}", "tar", data + END, match) for name, data, match in refused),
-        *(Case(f"tar-{name}", "tar", data, match) for name, data, match in whole),
+        *(refusal("tar", name, data + END, match) for name, data, match in refused),
+        *(refusal("tar", name, data, match) for name, data, match in whole),
         *_good_tars(),
-        *_gzips(),
     ]
 
 
@@ -203,33 +223,15 @@ def _good_tars() -> list[Case]:
     inner = header(b"a/b/up", b"2", link=b"../..") + member(b"f") + header(b"x", b"2", link=b"x")
     return [
         Case("tar-good", "tar", everything, tree=tree),
-        Case("tar-good-padded", "tar", everything + bytes(20 * BLOCK), tree=tree),
+        Case("tar-good-padded", "tar", everything + bytes(20 * BLOCK), tree=tree, kind="odd"),
         Case(
             "tar-good-links-to-the-top-and-in-a-circle",
             "tar",
             inner + END,
             tree={"a": None, "a/b": None, "a/b/up": "-> ../..", "f": b"x", "x": "-> x"},
+            kind="odd",
         ),
-        Case("tar-good-empty", "tar", END, tree={}),
-    ]
-
-
-def _gzips() -> list[Case]:
-    data = gzip.compress(member(b"a") + END, mtime=0)
-    half = len(member(b"a")) // 2
-    parts = [member(b"a")[:half], member(b"a")[half:], END]
-    several = b"".join(gzip.compress(part, mtime=0) for part in parts)
-    flipped = bytearray(data)
-    flipped[-8] ^= 1
-    return [
-        Case("gz-good", "tar.gz", data, tree={"a": b"x"}),
-        Case("gz-good-several", "tar.gz", several, tree={"a": b"x"}),
-        Case("gz-trailer-missing", "tar.gz", data[:-1], "truncated"),
-        Case("gz-bad-crc", "tar.gz", bytes(flipped), "hecksum|incorrect data check"),
-        Case("gz-garbage-behind", "tar.gz", data + b"garbage behind it", "something behind"),
-        Case("gz-zeros-behind", "tar.gz", data + bytes(64), "something behind"),
-        Case("gz-of-gz", "tar.gz", gzip.compress(data, mtime=0), "Computed: gzip data"),
-        Case("gz-is-zip", "tar.gz", Zip().add(b"a").build(), "Computed: a zip archive"),
+        Case("tar-good-empty", "tar", END, tree={}, kind="odd"),
     ]
 
 
@@ -402,11 +404,11 @@ def zip_cases() -> list[Case]:
     ]
     tree: dict[str, bytes | str | None] = {"a": b"x"}
     return [
-        *(Case(f"zip-{name}", "zip", data, match) for name, data, match in refused),
+        *(refusal("zip", name, data, match) for name, data, match in refused),
         Case("zip-good", "zip", good.build(), tree=tree),
-        Case("zip-good-comment", "zip", good.build(comment=b"hello"), tree=tree),
+        Case("zip-good-comment", "zip", good.build(comment=b"hello"), tree=tree, kind="odd"),
         Case("zip-good-descriptor", "zip", _described(zlib.crc32(b"x")), tree=tree),
-        Case("zip-good-empty", "zip", Zip().build(), tree={}),
+        Case("zip-good-empty", "zip", Zip().build(), tree={}, kind="odd"),
         Case(
             "zip-good-link",
             "zip",
@@ -440,6 +442,3 @@ def _described(crc: int) -> bytes:
 def _deflated(packed: bytes, size: int) -> bytes:
     same: dict[str, int | bytes] = {"method": 8, "crc": zlib.crc32(bytes(size)), "size": size}
     return Zip().add(b"a", packed, local=same, central=same).build()
-
-
-CASES = (*tar_cases(), *zip_cases())

@@ -3,16 +3,22 @@ from pathlib import Path
 
 import pytest
 
-from hostile.generator import CASES, Case
+from hostile.cases import CASES, all_cases
+from hostile.generator import Case
 from memory_source import MemorySource, unpack
 from sealift_installer.errors import Damaged
 
 
 def test_the_generator_is_deterministic_and_names_are_unique():
-    from hostile.generator import tar_cases, zip_cases
-
-    assert (*tar_cases(), *zip_cases()) == CASES
+    assert tuple(all_cases()) == CASES
     assert len({case.name for case in CASES}) == len(CASES)
+
+
+def test_every_case_has_one_outcome_and_a_class():
+    assert len(CASES) >= 150
+    for case in CASES:
+        assert (case.refused is None) == (case.kind in {"accept", "odd"}), case.name
+    assert {case.kind for case in CASES} == {"accept", "odd", "rejected", "malicious"}
 
 
 @pytest.mark.parametrize("step", [1 << 20, 100])
