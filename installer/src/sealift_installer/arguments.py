@@ -38,7 +38,9 @@ def parse(arguments: Sequence[str], runs: Mapping[str, Run]) -> argparse.Namespa
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"unseal {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(
+        title="commands", metavar="COMMAND", required=True, prog="unseal"
+    )
     # Only the command that is wanted is described in full: the others would take longer than it.
     # Without one, all are listed by name for the help or the complaint.
     given = arguments[0] if arguments else ""

@@ -4,6 +4,7 @@ What a command needs is imported by that command, so that help and `list` start 
 """
 
 import argparse
+import atexit
 import gc
 import sys
 from collections.abc import Iterable, Sequence
@@ -29,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     # An index makes many objects and no cycles; looking for some took a tenth of a command's time.
     gc.set_threshold(_GARBAGE)
+    atexit.register(gc.freeze)  # nor is it worth a search when all ends
     complete_streams()
     for stream in (sys.stdout, sys.stderr):
         # A terminal without UTF-8 gets escapes, not a traceback.

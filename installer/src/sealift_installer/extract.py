@@ -19,6 +19,9 @@ from sealift_installer.relocation import render
 from sealift_schemas.index import Entry, Template
 from sealift_schemas.manifest import Archive
 
+# A file of at most this many bytes is handled in one piece.
+_WHOLE = 256 * 1024
+
 
 class Tree(Protocol):
     """What is written to: sealift_installer.tree.TreeWriter, or a test's stand-in."""
@@ -88,14 +91,14 @@ def extract(bundle: Authentic, job: Job, tree: Tree, limits: Limits = LIMITS) ->
         for member, entry in zip_longest(members, lines):
             _check_pair(name, member, entry)
             if entry.path is not None:
-                _add(bundle, job, entry, tree, counts, _member_data(name, member, entry))
+                _add(bundle, job, entry, tree, counts, member)
     finally:
         # What reads ahead ends with the extraction, whatever ended that.
         if isinstance(members, Generator):
             members.close()
     for entry in job.entries:
         if entry.member is None:
-            _add(bundle, job, entry, tree, counts, iter(()))
+            _add(bundle, job, entry, tree, counts, None)
     return counts
 
 
@@ -105,7 +108,7 @@ def _add(
     entry: Entry,
     tree: Tree,
     counts: Counts,
-    data: Iterator[bytes],
+    member: Member | None,
 ) -> None:
     path = entry.path or ""
     counts.members += 1
@@ -116,6 +119,7 @@ def _add(
     elif entry.type == "hardlink":
         tree.add_hardlink(path, entry.link_target)
     elif entry.template is None:
+        data = () if member is None else _member_data(job.archive.name, member, entry)
         tree.add_file(path, data, executable=entry.mode == "755")
     else:
         template = entry.template
@@ -139,12 +143,24 @@ def _check_pair(name: str, member: Member | None, entry: Entry | None) -> None:
         raise Damaged(_differs(name, f"{_describe(entry)}, {entry.size} bytes", what))
 
 
-def _member_data(name: str, member: Member, entry: Entry) -> Iterator[bytes]:
-    """Yield a member's bytes; at their end the hash is compared with the index's."""
+def _member_data(name: str, member: Member, entry: Entry) -> Iterable[bytes]:
+    """Return a member's bytes; the hash is compared with the index's at their end, or before."""
+    if member.size <= _WHOLE:
+        data = b"".join(member.data)
+        _compare(name, member, entry, hashlib.sha256(data))
+        return (data,) if data else ()
+    return _long_data(name, member, entry)
+
+
+def _long_data(name: str, member: Member, entry: Entry) -> Iterator[bytes]:
     computed = hashlib.sha256()
     for data in member.data:
         computed.update(data)
         yield data
+    _compare(name, member, entry, computed)
+
+
+def _compare(name: str, member: Member, entry: Entry, computed: "hashlib._Hash") -> None:
     if computed.hexdigest() != entry.sha256:
         what = f"{printable(member.name)} in {name} is not the file that the index lists"
         raise Damaged(mismatch(what, entry.sha256, computed.hexdigest()))

@@ -185,9 +185,12 @@ class TreeWriter:
                 f"two members are installed at '{printable(path)}': a {self._kinds[path]} and a "
                 f"{kind}"
             )
-        place = self._place(path)
+        head, _, name = path.rpartition("/")
+        directory = self._held.get(head)
+        if directory is None:
+            directory = self._directory(head)
         self._kinds[path] = kind
-        return place
+        return directory, name.encode("utf-8")
 
     def _place(self, path: str) -> tuple[int, bytes]:
         head, _, name = path.rpartition("/")

@@ -50,7 +50,9 @@ def read_header(block: bytes) -> Header:
     name, mode, size, checksum, kind, link, magic, prefix = _FIELDS.unpack(block)
     if magic not in (_POSIX, _GNU, _BEFORE_POSIX):
         raise Damaged("a header has none of the known magics")
-    if _number(checksum, "checksum") != _sum(block):
+    total = _sum(block)
+    # As everybody writes it, first: comparing is quicker than reading.
+    if checksum != b"%06o\0 " % total and _number(checksum, "checksum") != total:
         raise Damaged("a header's checksum is wrong")
     name = name.partition(b"\0")[0]
     if prefix[0] and magic == _POSIX:
