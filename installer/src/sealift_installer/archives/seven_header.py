@@ -213,7 +213,8 @@ def _read_substreams(
     kind = cursor.byte()
     if kind == _SUBSTREAM_COUNTS:
         counts = [cursor.number() for _ in folders]
-        if 0 in counts:
+        # py7zr writes an empty block into an archive of directories.
+        if any(folder.size for folder, count in zip(folders, counts, strict=True) if not count):
             raise Damaged("it has a block that no member uses")
         if sum(counts) > limits.members:
             raise Damaged(f"it has more than {limits.members} members")
@@ -221,7 +222,7 @@ def _read_substreams(
         if sum(counts) > cursor.left + len(counts):
             raise Damaged("it has more members in its blocks than its header has room for")
         kind = cursor.byte()
-    sizes = [[folder.size] for folder in folders]
+    sizes = [[folder.size][:count] for folder, count in zip(folders, counts, strict=True)]
     if kind == _SIZES or max(counts, default=1) > 1:
         if kind != _SIZES:
             raise Damaged("its header does not say how long the members of a block are")
@@ -246,6 +247,8 @@ def _read_substreams(
 
 
 def _divide(cursor: Cursor, folder: _Folder, count: int) -> list[int]:
+    if not count:
+        return []
     sizes = [cursor.number() for _ in range(count - 1)]
     rest = folder.size - sum(sizes)
     if rest < 0:

@@ -33,8 +33,7 @@ _BRANCHES = {
     "03030805": (lzma.FILTER_SPARC, "BcjSparcDecoder"),
     "09": (lzma.FILTER_SPARC, "BcjSparcDecoder"),
 }  # fmt: skip
-# Methods that cannot be read, for the message. Those marked have a decoder that py7zr knows; its
-# output cannot be limited, or it is not kept as well as those above.
+# Methods that are not read, for the message; docs/adr/0010 says why.
 _CALLED = {
     "0303011b": "BCJ2", "06": "the IA64 filter", "03030401": "the IA64 filter",
     "0a": "the ARM64 filter", "0b": "the RISCV filter", "020302": "SWAP2", "020304": "SWAP4",
