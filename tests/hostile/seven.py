@@ -116,7 +116,9 @@ class Seven:
         names = "".join(f"{entry.name}\0" for entry in self.entries)
         result += part(0x11, b"\0" + names.encode("utf-16-le", "surrogatepass"))
         if any(value is not None for value in known):
-            defined = b"\0" + bits([value is not None for value in known])
+            # As 7-Zip writes it; libarchive reads a vector of bits otherwise than 7-Zip does.
+            every = None not in known
+            defined = b"\1" if every else b"\0" + bits([value is not None for value in known])
             values = b"".join(struct.pack("<L", value) for value in known if value is not None)
             result += part(0x15, defined + b"\0" + values)
         return result + self.more + b"\0"
