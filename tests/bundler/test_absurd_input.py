@@ -226,3 +226,22 @@ def test_an_address_that_was_edited_in_the_lock_is_refused(workshop, capsys, url
     assert " in sealift.lock has no address to fetch from\n" in told
     assert f"Found: {flaw}" in told
     assert "s3" not in told
+
+
+def test_a_tool_is_not_called_as_an_interpreter_is(workshop, capsys):
+    words = ("--sha256", HEX, "--name", "cpython", "--version", "3.11.2")
+    url = workshop.tool.as_uri()
+    platform = ("--platform", "linux-x86_64-gnu")
+    assert workshop.sealift("add", "--url", url, *words, *platform) == 2
+    told = capsys.readouterr().err
+    assert "a tool cannot be called as an interpreter is: cpython-3.11.2-linux-x86_64-gnu" in told
+
+
+def test_a_lock_that_was_edited_so_is_not_sealed(workshop, capsys):
+    workshop.add_tool()
+    assert workshop.sealift("lock") == 0
+    lock = json.loads(workshop.lock.read_text())
+    lock["archives"][0]["name"] = "cpython-3.11.2-linux-x86_64-gnu"
+    workshop.lock.write_text(json.dumps(lock))
+    assert workshop.sealift("build") == 4
+    assert "calls a tool by an install key" in capsys.readouterr().err

@@ -9,6 +9,7 @@ from sealift_installer.authenticate import Authenticated, Terms, authenticate
 from sealift_installer.bundle import ENVELOPE, MANIFEST, Bundle, root_name
 from sealift_installer.errors import documents_damaged
 from sealift_installer.limits import LIMITS
+from sealift_installer.preflight import check_names
 from sealift_installer.trust.roots import TrustedRoot, read_first_root
 from sealift_installer.trust.state import TrustState
 from sealift_installer.verify import VerifyReport, verify_files
@@ -52,6 +53,7 @@ def seal_bundle(path: Path, root: TrustedRoot) -> Verified:
     payloads = [(name, _payload(bundle, name)) for name in roots]
     check_documents("root", payloads)
     for archive in verified.authenticated.manifest.archives:
+        check_names(archive)
         lines = _shapes(verified.authenticated.entries(archive))
         check_documents("index", [(archive.index, entry.encode()) for entry in lines])
     return verified

@@ -14,7 +14,7 @@ from sealift_bundler.sources.found import (
 )
 from sealift_bundler.web import public_url
 from sealift_installer.errors import UsageError, printable
-from sealift_schemas.keys import TOOL_NAME
+from sealift_schemas.keys import KEY, TOOL_NAME
 from sealift_schemas.spec import UrlWanted
 
 
@@ -22,12 +22,17 @@ def tool_name(name: str, version: str, platform: str) -> str:
     """Return the directory of a tool, NAME-VERSION-PLATFORM (no platform where it is `any`).
 
     Raises:
-        UsageError: it would be longer than 100 characters.
+        UsageError: it would be longer than 100 characters, or it would be an install key.
     """
     parts = (name, version) if platform == "any" else (name, version, platform)
     text = re.sub(r"[^a-z0-9._+-]", "-", "-".join(parts).lower())
     if not TOOL_NAME.fullmatch(text):
         raise UsageError(f"not fit for a directory: {printable(text)}", hint="shorten the name")
+    if KEY.fullmatch(text):
+        raise UsageError(
+            f"a tool cannot be called as an interpreter is: {text}",
+            hint="give it another --name; interpreters come by `sealift add cpython@3.13`",
+        )
     return text
 
 
