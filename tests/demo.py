@@ -155,10 +155,9 @@ def show_archive(archive: Archive, bundle: Path) -> None:
     kept = sum(entry.kept is not None for entry in entries)
     print(f"\n{archive.name}: {archive.size / MIB:.1f} MiB packed, "
           f"{archive.unpacked / MIB:.1f} MiB in {archive.members} members")  # fmt: skip
-    print(
-        f"  relocated: {len(relocated)} files, the prefix in {places} places; rewritten without "
-        f"a prefix: {len(rewritten) - len(relocated)}; naming the old prefix on purpose: {kept}"
-    )
+    print(f"  relocated: {len(relocated)} files, the prefix in {places} places")
+    print(f"  rewritten without a prefix: {len(rewritten) - len(relocated)} files; "
+          f"naming the old prefix on purpose: {kept} files")  # fmt: skip
     for entry in relocated:
         print(f"    {entry.path}")
 
