@@ -77,15 +77,7 @@ def describe_trust(state: TrustState) -> dict[str, Any]:
             name: {"threshold": role.threshold, "keys": list(role.keys)}
             for name, role in root.roles.items()
         },
-        "streams": {
-            name: {
-                "epoch": stream.epoch,
-                "sequence": stream.sequence,
-                "manifest": stream.manifest,
-                "created": stream.created,
-            }
-            for name, stream in sorted(state.streams.items())
-        },
+        "streams": {name: stream.to_json() for name, stream in sorted(state.streams.items())},
         "withdrawn": list(root.withdrawn),
         "floor": state.floor,
         "receipts": state.receipts,

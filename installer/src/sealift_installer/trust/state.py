@@ -45,6 +45,15 @@ class StreamState:
     manifest: str
     created: str
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the counter as JSON values."""
+        return {
+            "epoch": self.epoch,
+            "sequence": self.sequence,
+            "manifest": self.manifest,
+            "created": self.created,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class TrustState:
@@ -104,15 +113,7 @@ class TrustState:
         return {
             "format": FORMAT,
             "roots": {str(version): lineage[version] for version in sorted(lineage)},
-            "streams": {
-                name: {
-                    "epoch": stream.epoch,
-                    "sequence": stream.sequence,
-                    "manifest": stream.manifest,
-                    "created": stream.created,
-                }
-                for name, stream in sorted(self.streams.items())
-            },
+            "streams": {name: stream.to_json() for name, stream in sorted(self.streams.items())},
         }
 
 
