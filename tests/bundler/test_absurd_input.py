@@ -10,6 +10,8 @@ import pytest
 
 from loopback import LoopbackServer, Redirect
 from sealift_bundler.addresses import find_flaw
+from sealift_bundler.mirrors import PBS, find_addresses
+from sealift_installer.errors import UsageError
 from workshop import Workshop
 
 HEX = "a" * 64
@@ -245,3 +247,10 @@ def test_a_lock_that_was_edited_so_is_not_sealed(workshop, capsys):
     workshop.lock.write_text(json.dumps(lock))
     assert workshop.sealift("build") == 4
     assert "calls a tool by an install key" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("mirror", ["not a url", "/srv/mirror", "http://[", "u:s3@host/m"])
+def test_a_mirror_that_is_no_address_is_told_by_its_variable(mirror):
+    with pytest.raises(UsageError, match="UV_PYTHON_INSTALL_MIRROR names no address") as caught:
+        find_addresses(f"{PBS}1/a.tar.gz", "cpython", (), {"UV_PYTHON_INSTALL_MIRROR": mirror})
+    assert "s3" not in caught.value.message

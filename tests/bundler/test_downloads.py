@@ -250,6 +250,9 @@ def test_uvs_variables_set_patience() -> None:
         for text in ("soon", "-1", "inf", "nan"):
             with pytest.raises(UsageError, match=f"{name} is no sensible number: {text}"):
                 with_environment(PATIENCE, {name: text})
+    # To uv too: none at a time would fetch nothing.
+    with pytest.raises(UsageError, match="UV_CONCURRENT_DOWNLOADS is no sensible number: 0"):
+        with_environment(PATIENCE, {"UV_CONCURRENT_DOWNLOADS": "0"})
 
 
 # Mirrors.

@@ -6,6 +6,7 @@ address, it may be a file:// address, and nothing else is asked.
 
 import os
 from collections.abc import Mapping, Sequence
+from urllib.parse import urlsplit
 
 from sealift_bundler.web_faults import shown
 from sealift_installer.errors import UsageError
@@ -38,12 +39,13 @@ def find_addresses(
         environment: the variables.
 
     Raises:
-        UsageError: uv's variable names a mirror for this implementation, and the address is not
-            one that it could stand for.
+        UsageError: uv's variable names a mirror for this implementation that is no address, or
+            `url` is not one that it could stand for.
     """
     variable, prefix = _VARIABLES.get(implementation, ("", ""))
     mirror = environment.get(variable) if variable else None
     if mirror:
+        _check_mirror(variable, mirror)
         if not url.startswith(prefix):
             raise UsageError(
                 f"{variable} names a mirror, and {shown(url)} is none of the addresses that it is"
@@ -58,6 +60,19 @@ def find_addresses(
             found += [_moved(url, each.prefix, place) for place in each.urls]
             exclusive = exclusive or each.exclusive
     return tuple(dict.fromkeys(found if exclusive else [*found, url]))
+
+
+def _check_mirror(variable: str, mirror: str) -> None:
+    """Refuse what is no address, without showing it: there may be a password in it."""
+    try:
+        scheme = urlsplit(mirror).scheme
+    except ValueError:
+        scheme = ""
+    if scheme not in {"https", "http", "file"}:
+        raise UsageError(
+            f"{variable} names no address that can be fetched from",
+            hint="as https://HOST/FOLDER, or file:///FOLDER",
+        )
 
 
 def _moved(url: str, prefix: str, place: str) -> str:

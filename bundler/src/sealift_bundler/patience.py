@@ -82,11 +82,11 @@ def with_environment(patience: Patience, environment: Mapping[str, str] = os.env
         read=_number(environment, "UV_HTTP_TIMEOUT", 0.0) or patience.read,
         # The first attempt is no retry.
         attempts=patience.attempts if retries < 0 else retries + 1,
-        connections=_number(environment, "UV_CONCURRENT_DOWNLOADS", 0) or patience.connections,
+        connections=_number(environment, "UV_CONCURRENT_DOWNLOADS", patience.connections, least=1),
     )
 
 
-def _number(environment: Mapping[str, str], name: str, absent: T) -> T:
+def _number(environment: Mapping[str, str], name: str, absent: T, *, least: int = 0) -> T:
     text = environment.get(name, "")
     if not text:
         return absent
@@ -94,6 +94,6 @@ def _number(environment: Mapping[str, str], name: str, absent: T) -> T:
         value = type(absent)(text)
     except ValueError:
         value = type(absent)(-1)
-    if not 0 <= value < _MOST:
+    if not least <= value < _MOST:
         raise UsageError(f"{name} is no sensible number: {printable(text)}")
     return value
