@@ -113,6 +113,16 @@ def test_a_table_and_json(workshop, capsys):
     assert pyodide["sha256"] is None
 
 
+def test_the_newest_of_each_minor_version(workshop, capsys):
+    catalogue = document(
+        *(entry(minor=minor, patch=patch) for minor in (12, 13) for patch in (1, 2))
+    )
+    (workshop.served / "downloads.json").write_bytes(catalogue)
+    assert workshop.sealift("search", "--each-minor", "--json", cwd=workshop.folder) == 0
+    found = [one["key"] for one in json.loads(capsys.readouterr().out)]
+    assert found == ["cpython-3.13.2-linux-x86_64-gnu", "cpython-3.12.2-linux-x86_64-gnu"]
+
+
 def test_what_is_there_without_the_filters_is_told(workshop, capsys):
     words = ("search", "3.13", "--platform", "musl")
     assert workshop.sealift(*words, cwd=workshop.folder) == 2
