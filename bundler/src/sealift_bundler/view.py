@@ -1,8 +1,6 @@
 """What is in a bundle, for people and for --json."""
 
 import hashlib
-from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from sealift_bundler.sizes import show_size
 from sealift_installer.authenticate import Terms, authenticate
 from sealift_installer.bundle import ENVELOPE, MANIFEST, Bundle
 from sealift_installer.errors import Damaged, documents_damaged, mismatch
+from sealift_installer.inspect import ArchiveFacts, count_reasons, inspect_archive
 from sealift_installer.limits import LIMITS
 from sealift_installer.trust.roots import TrustedRoot
 from sealift_installer.trust.state import TrustState
@@ -22,24 +21,21 @@ from sealift_schemas.manifest import Archive, Manifest
 
 @dataclass(frozen=True, slots=True)
 class ArchiveView:
-    """One archive, and what relocation does with it: paths, and the reasons why others are kept."""
+    """One archive as its index describes it, in the words of both programs, for people."""
 
-    archive: Archive
-    rewritten: tuple[str, ...]
-    places: int
-    kept: Mapping[str, str]
-    dropped: int
+    facts: ArchiveFacts
 
     @property
     def name(self) -> str:
         """The install key, or the tool's directory."""
-        return self.archive.name
+        return self.facts.archive.name
 
-    def facts(self) -> list[tuple[str, str]]:
+    def lines(self) -> list[tuple[str, str]]:
         """Return label and text of what people ask about."""
-        archive = self.archive
+        found = self.facts
+        archive = found.archive
         needs = (_glibc(archive), *archive.requires.libraries)
-        facts = [
+        lines = [
             ("kind", f"{archive.kind}, version {archive.version}, for {archive.platform}"),
             ("from", archive.source.url),
             ("digest", f"{archive.sha256} ({archive.source.digest_source})"),
@@ -49,25 +45,13 @@ class ArchiveView:
             ("links", ", ".join(sorted(archive.links))),
         ]
         if archive.prefix is not None:
-            text = f"{len(self.rewritten)} files rewritten, the prefix in {self.places} places"
-            facts.append(("relocation", f"{text}; built for {archive.prefix}"))
-        facts += [
-            ("kept", f"{count} files: {reason}")
-            for reason, count in sorted(Counter(self.kept.values()).items())
+            text = f"{len(found.relocated)} files, the prefix in {sum(found.relocated.values())} "
+            text += f"places; {len(found.rewritten)} rewritten without one"
+            lines.append(("relocation", f"{text}; built for {archive.prefix}"))
+        lines += [
+            ("kept", f"{count} files: {reason}") for reason, count in count_reasons(found.kept)
         ]
-        return [(label, text) for label, text in facts if text]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the archive as JSON values."""
-        return {
-            **self.archive.to_json(),
-            "relocation": {
-                "rewritten": list(self.rewritten),
-                "places": self.places,
-                "kept": dict(self.kept),
-                "dropped": self.dropped,
-            },
-        }
+        return [(label, text) for label, text in lines if text]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +77,7 @@ class BundleView:
             "signers": list(self.signers),
             "files": len(manifest.files),
             "bytes": sum(file.size for file in manifest.files),
-            "archives": [archive.to_json() for archive in self.archives],
+            "archives": [archive.facts.to_json() for archive in self.archives],
         }
 
 
@@ -108,12 +92,18 @@ def view_bundle(path: Path, root: TrustedRoot | None) -> BundleView:
     bundle = Bundle(path)
     if root is not None:
         found = authenticate(bundle, TrustState(root), Terms(now=clock_time()))
-        views = [_view(archive, found.entries(archive)) for archive in found.manifest.archives]
+        views = [
+            ArchiveView(inspect_archive(archive, found.entries(archive)))
+            for archive in found.manifest.archives
+        ]
         return BundleView(found.manifest, True, found.signers, tuple(views))  # noqa: FBT003 - a field
     data = bundle.read(MANIFEST, LIMITS.envelope)
     with documents_damaged(MANIFEST):
         manifest = Manifest.read(data, limit=LIMITS.envelope)
-    views = [_view(archive, _entries(bundle, manifest, archive)) for archive in manifest.archives]
+    views = [
+        ArchiveView(inspect_archive(archive, _entries(bundle, manifest, archive)))
+        for archive in manifest.archives
+    ]
     return BundleView(manifest, False, _claimed(bundle), tuple(views))  # noqa: FBT003 - a field
 
 
@@ -134,21 +124,6 @@ def _claimed(bundle: Bundle) -> tuple[str, ...]:
     with documents_damaged(ENVELOPE):
         envelope = Envelope.read(data, what=ENVELOPE, limit=LIMITS.envelope)
     return tuple(signature.keyid for signature in envelope.signatures)
-
-
-def _view(archive: Archive, entries: tuple[Entry, ...]) -> ArchiveView:
-    templates = {
-        entry.path: entry.template
-        for entry in entries
-        if entry.path and entry.template and entry.member is not None
-    }
-    return ArchiveView(
-        archive=archive,
-        rewritten=tuple(templates),
-        places=sum(len(template.places) for template in templates.values()),
-        kept={entry.path: entry.kept for entry in entries if entry.path and entry.kept},
-        dropped=sum(entry.dropped is not None for entry in entries),
-    )
 
 
 def _glibc(archive: Archive) -> str:

@@ -243,10 +243,12 @@ def _say_view(view: "BundleView", *, members: bool) -> None:
         say("NOT VERIFIED: no root is known here; give one with --root FILE")
     for archive in view.archives:
         say(f"\n{archive.name}")
-        for label, value in archive.facts():
+        for label, value in archive.lines():
             say(f"  {label:<10} {printable(value)}")
         if members:
-            for path in archive.rewritten:
+            for path, places in archive.facts.relocated.items():
+                say(f"    relocated  {printable(path)}: {places} places")
+            for path in archive.facts.rewritten:
                 say(f"    rewritten  {printable(path)}")
-            for path, reason in archive.kept.items():
+            for path, reason in archive.facts.kept.items():
                 say(f"    kept       {printable(path)}: {printable(reason)}")
