@@ -244,12 +244,13 @@ What a command takes that has next to nothing to do.
 
 ## Where the time goes
 
-Profiled on the archive above (`perf record`, and the processor time of the parts, each alone). \
-In the kernel, making and filling files, `unseal install` spends what uv does, about 0.19 s. The \
+Profiled by hand on the archive above (`perf record`, and the processor time of the parts, each \
+alone), on a machine that others used too: take these figures for their order, not to the digit. \
+`make bench` does not measure them. In the kernel, making and filling files, `unseal install` spends what uv does, about 0.19 s. The \
 whole difference is in user time:
 
-- Starting and importing, about 0.1 s. Half of it is making some fifty frozen dataclasses, 1 ms \
-each; cryptography takes 0.03 s. A public key in its canonical encoding is loaded without the \
+- Starting and importing, about 0.1 s. By estimate, half of it is making some fifty frozen \
+dataclasses; cryptography takes 0.03 s. A public key in its canonical encoding is loaded without the \
 library's readers for all others, which took another 0.03 s; regular expressions are compiled \
 when they are used.
 - The index, about 0.04 s for 5,000 lines. Lines that stand as the bundler writes most of them \
