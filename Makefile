@@ -57,6 +57,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-emit-package sealift-installer --no-emit-package sealift
 pins: env  ## resolve the hashed pins anew
 	$(COMPILE) --upgrade $(MEMBERS) --group pyproject.toml:dev -o requirements/dev.txt
+	$(COMPILE) --upgrade --group pyproject.toml:fuzz -o requirements/fuzz.txt
 	$(COMPILE) --upgrade installer/pyproject.toml -o requirements/installer.txt
 	cp requirements/installer.txt bundler/src/sealift_bundler/pins/installer.txt
 
