@@ -46,8 +46,8 @@ fmt: env  ## format, and mend what can be mended
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: env  ## measure against the counterparts, write docs/benchmarks.md
-	$(BIN)/python tests/bench/run.py
+bench: env  ## measure against the counterparts, write docs/benchmarks.md (S='start' for one table)
+	$(BIN)/python tests/bench/run.py $(S)
 
 compare: env  ## run other extractors over the hostile archives, write docs/reference/hostile-archives.md
 	$(BIN)/python tests/hostile/compare.py docs/reference/hostile-archives.md
