@@ -174,4 +174,4 @@ def test_pip_installs_the_own_wheels_by_hash(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "to/bin/unseal").is_file()
-    assert (tmp_path / "to/sealift_installer/cli.py").is_file()
+    assert (tmp_path / "to/sealift_installer/cli/entry.py").is_file()
