@@ -190,6 +190,31 @@ LOCK: dict[str, Any] = {
             "prefix": "/install",
             "build": "20260131",
             "links": {"python3.13t": "bin/python3.13t"},
+            "upstream": [
+                {
+                    "kind": "checksum-file",
+                    "result": "agrees",
+                    "source": "https://example.invalid/SHA256SUMS",
+                    "name": "SHA256SUMS",
+                    "sha256": sha256("sums"),
+                    "size": 90,
+                },
+                {
+                    "kind": "release-digest",
+                    "result": "unreachable",
+                    "source": "https://api.example.invalid/releases/1",
+                    "detail": "the server answered 403",
+                },
+                {
+                    "kind": "attestation",
+                    "result": "verified",
+                    "source": "https://api.example.invalid/attestations",
+                    "name": "attestations.sigstore.jsonl",
+                    "sha256": sha256("attestation"),
+                    "size": 9000,
+                    "detail": "https://github.com/example/project",
+                },
+            ],
         },
         {
             "name": "node-24.1.0",

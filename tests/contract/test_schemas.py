@@ -29,6 +29,7 @@ from sealift_schemas import (
     root,
     spec,
     strictjson,
+    upstream,
 )
 from sealift_schemas.resources import SCHEMAS, read_schema
 from sealift_schemas.strictjson import LARGEST_INTEGER, DocumentError
@@ -45,6 +46,7 @@ READER_ONLY: dict[Rule, str] = {
     ("manifest", "references to payload files", ""): "a reference to another array",
     ("manifest", "the sum of the parts", ""): "a sum",
     ("lock", "each (name|sha256) once", ""): "uniqueness by one field",
+    ("lock", "names that differ by more than case", ""): "uniqueness, and letter case",
     ("root", "keys of this root", ""): "a reference to another object",
     ("root", r"an integer from 1 to [12]", r"\d{1,16}"): "a threshold within the count of keys",
     ("root|envelope", "base64", ""): "padding, which the pattern counts only roughly",
@@ -248,6 +250,9 @@ PATTERNS = {
     "base64": envelope.BASE64,
     "publicKey": root.PUBLIC,
     "escaping": index.ESCAPING,
+    "upstreamDetail": upstream.DETAIL,
+    "upstreamName": upstream.FILE_NAME,
+    "upstreamSource": upstream.SOURCE,
     "linkName": manifest.LINK_NAME,
 }
 

@@ -22,6 +22,7 @@ from sealift_schemas.manifest import (
 from sealift_schemas.pattern import Pattern
 from sealift_schemas.spec import EACH
 from sealift_schemas.strictjson import DocumentError, Fields, encode, parse, shorten
+from sealift_schemas.upstream import UpstreamEvidence, read_evidence
 
 FORMAT = 1
 LIMIT = 64 * 1024 * 1024
@@ -37,7 +38,8 @@ class LockedArchive:
     """One archive, found: where its bytes are, what they must be, how they are installed.
 
     `filename` is the last segment of its name in `archives/`; `size` is in bytes; `strip` is as in
-    the spec; `build` is the text of uv's BUILD file.
+    the spec; `build` is the text of uv's BUILD file; `upstream` is what its publisher says beside
+    it (empty: nobody asked).
     """
 
     name: str
@@ -57,6 +59,7 @@ class LockedArchive:
     prefix: str | None = None
     build: str | None = None
     links: Mapping[str, str] = field(default_factory=dict)
+    upstream: tuple[UpstreamEvidence, ...] = ()
 
     @classmethod
     def from_json(cls, value: object, where: str) -> "LockedArchive":
@@ -80,6 +83,7 @@ class LockedArchive:
                 prefix=fields.optional_text("prefix", PREFIX, "an absolute path"),
                 build=fields.optional_text("build"),
                 links=read_links(fields, "links"),
+                upstream=read_evidence(fields, "upstream") if fields.has("upstream") else (),
             )
 
     def shares_bytes(self, other: "LockedArchive") -> bool:
@@ -90,7 +94,7 @@ class LockedArchive:
         """
         if self.name == other.name:
             return True
-        parts = ("filename", "format", "size", "recipe", "strip", "prefix", "links")
+        parts = ("filename", "format", "size", "recipe", "strip", "prefix", "links", "upstream")
         same = all(getattr(self, part) == getattr(other, part) for part in parts)
         return same and self.kind == other.kind == "tool"
 
@@ -113,6 +117,7 @@ class LockedArchive:
             "recipe": self.recipe,
             **{name: value for name, value in optional.items() if value is not None},
             "links": dict(self.links),
+            **({"upstream": [one.to_json() for one in self.upstream]} if self.upstream else {}),
         }
 
 
