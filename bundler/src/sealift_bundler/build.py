@@ -94,15 +94,16 @@ def build_bundle(site: Site, options: BuildOptions) -> Built:
         output = options.output or site.directory / BUNDLES_NAME / f"{lock.stream}-{lock.sequence}"
         place = place or stack.enter_context(staged(output))
         manifest = _write(place, site, lock, roots, options)
-        built = Built(output, manifest, locked)
         if not options.signers:
-            return built
+            return Built(output, manifest, locked)
+        # What is verified is read anew; of a thousand archives two manifests are some megabytes.
+        del manifest
         options.step("sign")
         signers = sign_bundle(place, options.signers)
         options.step("seal")
         first = roots[0]
         verified = seal_bundle(place, read_trusted_root(first.data, first.sha256))
-        return replace(built, verified=verified, signers=signers)
+        return Built(output, verified.authenticated.manifest, locked, verified, signers)
 
 
 def _write(

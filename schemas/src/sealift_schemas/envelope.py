@@ -49,19 +49,19 @@ class Envelope:
 
     def encode(self) -> bytes:
         """Return the canonical encoding: one line, so that sed can take it apart."""
-        return encode(
-            {
-                "payload": base64.b64encode(self.payload).decode("ascii"),
-                "payloadType": self.payload_type,
-                "signatures": [
-                    {
-                        "keyid": signature.keyid,
-                        "sig": base64.b64encode(signature.signature).decode("ascii"),
-                    }
-                    for signature in self.signatures
-                ],
-            }
-        )
+        rest = {
+            "payloadType": self.payload_type,
+            "signatures": [
+                {
+                    "keyid": signature.keyid,
+                    "sig": base64.b64encode(signature.signature).decode("ascii"),
+                }
+                for signature in self.signatures
+            ],
+        }
+        # Base64 stands in JSON as it is. Megabytes of it would be copied by each step of `encode`.
+        payload = base64.b64encode(self.payload)
+        return b"".join((b'{"payload":"', payload, b'",', memoryview(encode(rest))[1:]))
 
     @property
     def signed_bytes(self) -> bytes:

@@ -5,6 +5,7 @@ order marks, invalid UTF-8 and lone surrogates are refused here, unknown fields 
 size cap comes before the parser. (RFC 8259 leaves all of these to the implementation.)
 """
 
+import io
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -76,10 +77,16 @@ def parse(data: bytes, *, what: str, limit: int) -> object:
 
 def encode(value: object, *, indent: int | None = None) -> bytes:
     """Return `value` as ASCII JSON with a final newline, keys in the order given."""
-    separators = (",", ":") if indent is None else (",", ": ")
-    return (json.dumps(value, indent=indent, separators=separators, allow_nan=False) + "\n").encode(
-        "ascii"
-    )
+    if indent is None:
+        text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+        return b"".join((text.encode("ascii"), b"\n"))
+    # Piece by piece: `dumps` would hold all pieces at once, five times what they are together.
+    encoder = json.JSONEncoder(indent=indent, separators=(",", ": "), allow_nan=False)
+    data = io.BytesIO()
+    for piece in encoder.iterencode(value):
+        data.write(piece.encode("ascii"))
+    data.write(b"\n")
+    return data.getvalue()
 
 
 class _Refused(Exception):
