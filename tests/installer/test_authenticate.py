@@ -348,10 +348,15 @@ def test_a_root_that_lowers_an_epoch_does_not_bring_back_its_bundles(site):
         authenticate(site.bundle, state, replace(site.terms, allow_downgrade="I want it"))
 
 
-def test_an_expired_root_is_reported(site):
+def test_an_expired_root(site):
     site.add_root(site.next_root(expires="2026-01-31T10:00:00Z"), site.root_keys)
     site.write()
-    assert "root version 2 expired at 2026-01-31T10:00:00Z" in site.authenticate().warnings[0]
+    assert not site.authenticate(now="2026-01-31T10:00:00Z").warnings
+    with pytest.raises(RefusedByPolicy, match=r"(?s)root version 2 is expired.*Computed: 2026-02"):
+        site.authenticate()
+    done = site.authenticate(accept_expired="the new root comes on Monday")
+    assert done.overrides == {"accept_expired": "the new root comes on Monday"}
+    assert done.warnings == ("root version 2 expired at 2026-01-31T10:00:00Z",)
 
 
 def test_a_bundle_cannot_raise_the_epoch_by_itself(site):

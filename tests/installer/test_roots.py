@@ -8,7 +8,7 @@ import pytest
 from sealift_installer.bundle import root_name
 from sealift_installer.errors import Damaged, Untrusted
 from sealift_installer.trust.keys import check_key, compute_keyid, verify_signature
-from sealift_installer.trust.roots import follow, read_first_root, walk
+from sealift_installer.trust.roots import RootChain, follow, read_first_root, walk
 from sealift_schemas.root import PublicKey, Role
 from simulator import ED25519, P256, P384, SimKey, make_root, seal, seal_root, small_bundle
 
@@ -38,13 +38,13 @@ def read(data):
 def test_the_chain_is_followed_step_by_step(site):
     site.add_root(site.next_root(), [site.new])
     site.write()
-    roots = walk(site.first_root, site.bundle)
+    roots = walk(site.first_root, RootChain(site.bundle))
     assert [root.root.version for root in roots] == [2, 3]
     assert roots[-1].lineage == {
         version: hashlib.sha256(data).hexdigest() for version, data in site.roots.items()
     }
-    assert walk(roots[-1], site.bundle) == ()
-    assert [root.root.version for root in walk(roots[0], site.bundle)] == [3]
+    assert walk(roots[-1], RootChain(site.bundle)) == ()
+    assert [root.root.version for root in walk(roots[0], RootChain(site.bundle))] == [3]
 
 
 def test_the_new_root_decides_who_may_sign(site):
@@ -71,7 +71,7 @@ def test_the_new_root_decides_who_may_sign(site):
 def test_an_older_bundle_leaves_the_newer_root_trusted(site):
     newest = site.authenticate().root
     (site.path / root_name(2)).unlink()
-    assert walk(newest, site.bundle) == ()
+    assert walk(newest, RootChain(site.bundle)) == ()
 
 
 def test_a_gap_in_the_chain(site):
@@ -111,16 +111,16 @@ def test_another_first_version_is_a_fork(site):
     trusted = read((site.path / root_name(1)).read_bytes())
     site.write()
     with pytest.raises(Untrusted, match=r"root version 1 in the bundle is not the one that was"):
-        walk(trusted, site.bundle)
+        walk(trusted, RootChain(site.bundle))
 
 
 def test_another_second_version_is_a_fork(site):
     trusted = site.authenticate().root
     site.add_root(replace(site.second, created="2026-01-31T09:00:01Z"), [site.old, site.new])
     site.write()
-    assert walk(site.first_root, site.bundle)
+    assert walk(site.first_root, RootChain(site.bundle))
     with pytest.raises(Untrusted, match=r"root version 2 in the bundle is not the one that was"):
-        walk(trusted, site.bundle)
+        walk(trusted, RootChain(site.bundle))
 
 
 def test_a_version_under_another_name(site):

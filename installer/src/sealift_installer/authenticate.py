@@ -2,13 +2,15 @@
 
 Sizes are capped by every read; roots walked; types checked; signatures counted; strict reading;
 stream, epoch, sequence, withdrawal; expiry; then the files: manifest.json, SHA256SUMS, nothing
-missing and nothing added. No byte of a payload file is read here: `source` and its like
+missing and nothing added. What /etc/sealift says counts beside what the prefix trusts: a bundle
+has to be good for both. No byte of a payload file is read here: `source` and its like
 authenticate each chunk when it is used.
 """
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from sealift_installer import __version__
 from sealift_installer.bundle import ENVELOPE, Bundle
@@ -28,14 +30,22 @@ from sealift_installer.trust.coverage import (
     write_checksums,
 )
 from sealift_installer.trust.dsse import Signers, check_type, count_signers
-from sealift_installer.trust.policy import Terms, check_place, check_terms, check_time
-from sealift_installer.trust.roots import TrustedRoot, walk
+from sealift_installer.trust.host import NO_HOST, HostTrust
+from sealift_installer.trust.policy import Terms, Verdict, check_place, check_terms, check_time
+from sealift_installer.trust.roots import RootChain, TrustedRoot, walk
+from sealift_installer.trust.site import (
+    Policies,
+    check_bundle,
+    check_overrides,
+    check_root,
+    check_signers,
+    check_succession,
+)
 from sealift_installer.trust.state import TrustState
 from sealift_schemas.envelope import Envelope
 from sealift_schemas.index import Entry, Template, count_installed, read_lines
 from sealift_schemas.manifest import PAYLOAD_TYPE, Archive, BundleFile, Manifest
 from sealift_schemas.receipt import BundleIdentity
-from sealift_schemas.root import Root
 from sealift_schemas.strictjson import DocumentError
 
 __all__ = ["Authenticated", "Terms", "authenticate"]
@@ -52,7 +62,7 @@ class Authenticated:
 
     `root` is the newest root, `new_roots` those that the target did not know yet, oldest first;
     `signers` are the key ids that count; `overrides` the overrides that were needed, with their
-    reasons, for the receipt.
+    reasons, for the receipt; `policies` those of host and prefix, for what is asked for later.
     """
 
     bundle: Bundle
@@ -64,6 +74,7 @@ class Authenticated:
     warnings: tuple[str, ...] = ()
     overrides: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, BundleFile] = field(default_factory=dict, repr=False)
+    policies: Policies = ()
 
     @property
     def identity(self) -> BundleIdentity:
@@ -125,29 +136,88 @@ class Authenticated:
         return read_authenticated(self.bundle, file, self.bundle.limits.template)
 
 
-def authenticate(bundle: Bundle, state: TrustState, terms: Terms) -> Authenticated:
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """A bundle whose chain of roots was walked, and what this target trusts with them.
+
+    They are trusted whatever becomes of the bundle: a bundle that is refused can bring the root
+    that says why. `host.state` has its share of them, `new_host_roots`, as `state` has `new_roots`.
+    """
+
+    bundle: Bundle
+    state: TrustState
+    new_roots: tuple[TrustedRoot, ...]
+    host: HostTrust = NO_HOST
+    new_host_roots: tuple[TrustedRoot, ...] = ()
+
+    @property
+    def states(self) -> tuple[TrustState, ...]:
+        """What has to agree to the bundle: the state of the host if there is one, the prefix's."""
+        return (self.state,) if self.host.state is None else (self.host.state, self.state)
+
+    @property
+    def roots(self) -> tuple[TrustedRoot, ...]:
+        """The different roots among them, the oldest first."""
+        different = {state.root.sha256: state.root for state in self.states}
+        return tuple(sorted(different.values(), key=lambda each: each.root.version))
+
+
+def authenticate(
+    bundle: Bundle, state: TrustState, terms: Terms, host: HostTrust = NO_HOST
+) -> Authenticated:
     """Authenticate a bundle and judge it by what this target trusts; nothing is written.
 
     Raises:
         Untrusted: roots, types or signatures do not hold.
         Damaged: a document is malformed, a file missing, added, or not what the manifest says.
-        RefusedByPolicy: it is authentic, but withdrawn, older than what was accepted, or expired.
+        RefusedByPolicy: it is authentic, but withdrawn, older than what was accepted, expired, or
+            against a policy.
         HostError: the bundle cannot be read, or it needs a newer unseal.
         UsageError: an override has no reason.
     """
     check_terms(terms)
-    new_roots = walk(state.root, bundle)
-    current = state.with_roots(new_roots)
-    root = current.root.root
-    payload, signers = _read_signed(bundle, root)
+    return judge(follow_roots(bundle, state, host), terms)
+
+
+def follow_roots(bundle: Bundle, state: TrustState, host: HostTrust = NO_HOST) -> Followed:
+    """Walk the chain of roots in the bundle, from what the prefix trusts and what the host does.
+
+    Raises:
+        Untrusted: the chain does not hold.
+        Damaged: a root is missing or malformed.
+        RefusedByPolicy: a new root is signed by fewer keys, or others, than a policy asks for.
+        HostError: the bundle cannot be read.
+    """
+    chain = RootChain(bundle)
+    if host.state is None:
+        roots = _walk(state.root, chain, host)
+        return Followed(bundle, state.with_roots(roots), roots, host)
+    host_roots = _walk(host.state.root, chain, host)
+    roots = _walk(state.root, chain, host)
+    followed = replace(host, state=host.state.with_roots(host_roots))
+    return Followed(bundle, state.with_roots(roots), roots, followed, host_roots)
+
+
+def judge(followed: Followed, terms: Terms) -> Authenticated:
+    """Judge the bundle by the roots it was followed to. Raises what `authenticate` raises."""
+    check_terms(terms)
+    policies = followed.host.policies
+    check_overrides(policies, terms.overrides)
+    bundle = followed.bundle
+    payload, signers = _read_signed(followed)
     manifest = _read_manifest(payload, bundle)
+    check_bundle(policies, manifest)
     manifest_sha256 = hashlib.sha256(payload).hexdigest()
-    place = check_place(manifest, manifest_sha256, current, terms)
-    time = check_time(manifest, current, terms)
+    verdict = Verdict()
+    for state in followed.states:
+        where = "on this host" if state is followed.host.state else "here"
+        verdict += check_place(manifest, manifest_sha256, state, terms, where)
+    verdict += check_time(manifest, followed.states, terms, policies)
     checksums = write_checksums(manifest, manifest_sha256)
     check_copies(bundle, payload, checksums)
     listing = bundle.scan()
-    strangers = check_signatures(bundle, listing, root, signers.valid, checksums)
+    newest = followed.roots[-1]
+    strangers = check_signatures(bundle, listing, newest.root, signers.valid, checksums)
     files = {file.path: file for file in manifest.files}
     check_files(listing, files)
     warnings = [
@@ -159,23 +229,39 @@ def authenticate(bundle: Bundle, state: TrustState, terms: Terms) -> Authenticat
         bundle=bundle,
         manifest=manifest,
         manifest_sha256=manifest_sha256,
-        root=current.root,
-        new_roots=new_roots,
+        root=newest,
+        new_roots=followed.new_roots,
         signers=signers.valid,
-        warnings=(*place.warnings, *time.warnings, *warnings),
-        overrides={**place.overrides, **time.overrides},
+        warnings=(*verdict.warnings, *warnings),
+        overrides=verdict.overrides,
         files=files,
+        policies=policies,
     )
 
 
-def _read_signed(bundle: Bundle, root: Root) -> tuple[bytes, Signers]:
-    """Return the manifest's payload, signed by a threshold of release keys, and who signed it."""
+def _walk(trusted: TrustedRoot, chain: RootChain, host: HostTrust) -> tuple[TrustedRoot, ...]:
+    """Walk the chain from `trusted`, and hold each step against the policies."""
+    roots = walk(trusted, chain)
+    for before, after in pairwise((trusted, *roots)):
+        check_succession(host.policies, before.root, after)
+    return roots
+
+
+def _read_signed(followed: Followed) -> tuple[bytes, Signers]:
+    """Return the manifest's payload and who signed it: a threshold of release keys of each root."""
+    bundle = followed.bundle
     limit = bundle.limits.envelope
     data = bundle.read(ENVELOPE, limit)
     with documents_damaged(ENVELOPE):
         envelope = Envelope.read(data, what=ENVELOPE, limit=limit)
     check_type(envelope, PAYLOAD_TYPE, ENVELOPE)
-    return envelope.payload, count_signers(envelope, root, "release", ENVELOPE)
+    policies = followed.host.policies
+    signers = Signers((), ())
+    for trusted in followed.roots:
+        signers = count_signers(envelope, trusted.root, "release", ENVELOPE)
+        check_root(policies, trusted.root)
+        check_signers(policies, trusted.root, signers, "release", ENVELOPE)
+    return envelope.payload, signers
 
 
 def _read_manifest(payload: bytes, bundle: Bundle) -> Manifest:

@@ -4,15 +4,18 @@ What a root says (withdrawn, epoch, least sequence) stands; what this target rem
 says can be overridden, with a reason that goes into the receipt.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sealift_installer.errors import RefusedByPolicy, UsageError, mismatch
+from sealift_installer.errors import RefusedByPolicy, UsageError, mismatch, printable
+from sealift_installer.trust.site import Policies, too_old
 from sealift_installer.trust.state import TrustState
 from sealift_schemas.manifest import Manifest
 from sealift_schemas.root import Root, StreamRule
 
 _LONGEST_REASON = 2000
+# Nobody installs a bundle so old without wondering: either it or the clock is wrong.
+_YEARS_AHEAD = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,12 @@ class Terms:
     allow_downgrade: str | None = None
     accept_expired: str | None = None
 
+    @property
+    def overrides(self) -> tuple[str, ...]:
+        """The overrides that were given."""
+        given = {"allow_downgrade": self.allow_downgrade, "accept_expired": self.accept_expired}
+        return tuple(name for name, reason in given.items() if reason is not None)
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -33,6 +42,11 @@ class Verdict:
 
     warnings: tuple[str, ...] = ()
     overrides: Mapping[str, str] = field(default_factory=dict)
+
+    def __add__(self, other: "Verdict") -> "Verdict":
+        """Return what both say, each thing once."""
+        warnings = tuple(dict.fromkeys((*self.warnings, *other.warnings)))
+        return Verdict(warnings, {**self.overrides, **other.overrides})
 
 
 def check_terms(terms: Terms) -> None:
@@ -68,9 +82,15 @@ def _encodable(text: str) -> bool:
 
 
 def check_place(
-    manifest: Manifest, manifest_sha256: str, state: TrustState, terms: Terms
+    manifest: Manifest,
+    manifest_sha256: str,
+    state: TrustState,
+    terms: Terms,
+    where: str = "here",
 ) -> Verdict:
     """Check the bundle's place in its stream, with `state` that has the bundle's root already.
+
+    `where` says for messages whose state it is.
 
     Raises:
         RefusedByPolicy: the bundle is withdrawn, of another epoch than the root says, below the
@@ -87,55 +107,84 @@ def check_place(
         )
     if manifest.sequence == seen.sequence and manifest_sha256 != seen.manifest:
         raise RefusedByPolicy(
-            mismatch(f"{what} is not the one that was accepted", seen.manifest, manifest_sha256),
+            mismatch(
+                f"{what} is not the one that was accepted {where}", seen.manifest, manifest_sha256
+            ),
             hint="two bundles with one sequence were signed: ask the site which one is right",
         )
     if manifest.sequence >= seen.sequence:
         return Verdict()
     if terms.allow_downgrade is None:
-        message = f"{what} is older than the newest that was accepted here"
+        message = f"{what} is older than the newest that was accepted {where}"
         raise RefusedByPolicy(
             mismatch(message, f"at least {seen.sequence}", manifest.sequence),
             hint="--allow-downgrade REASON installs it and records the reason",
         )
     return Verdict(
-        (f"{what} is older than {seen.sequence}, which was accepted here before",),
+        (f"{what} is older than {seen.sequence}, which was accepted {where} before",),
         {"allow_downgrade": terms.allow_downgrade},
     )
 
 
-def check_time(manifest: Manifest, state: TrustState, terms: Terms) -> Verdict:
-    """Check expiry, at the later of the clock and the newest signed time that was accepted.
+def check_time(
+    manifest: Manifest, states: Sequence[TrustState], terms: Terms, policies: Policies = ()
+) -> Verdict:
+    """Check what expires, at the later of the clock and the newest signed time that was accepted.
 
     Raises:
-        RefusedByPolicy: the bundle is expired.
+        RefusedByPolicy: the bundle or a root is expired, or a policy finds the bundle too old.
     """
-    warnings = []
-    overrides = {}
-    if terms.now < state.floor:
-        warnings.append(
-            f"the clock of this host ({terms.now}) is behind a time that was signed and accepted "
-            f"({state.floor})"
-        )
-    elif terms.now < manifest.created:
-        warnings.append(
-            f"the clock of this host ({terms.now}) is behind the time of the bundle "
-            f"({manifest.created})"
-        )
-    now = max(terms.now, state.floor)
-    root = state.root.root
-    if root.expires is not None and now > root.expires:
-        warnings.append(f"root version {root.version} expired at {root.expires}: ask for a newer")
-    if manifest.expires is not None and now > manifest.expires:
+    floor = max(state.floor for state in states)
+    now = max(terms.now, floor)
+    verdict = Verdict(_doubt_clock(terms.now, floor, manifest.created))
+    for refusal, warning in _expired(manifest, states, now, policies):
         if terms.accept_expired is None:
-            what = f"bundle {manifest.sequence} of stream {manifest.stream} is expired"
             raise RefusedByPolicy(
-                mismatch(what, f"a time until {manifest.expires}", now),
-                hint="--accept-expired REASON installs it and records the reason",
+                refusal,
+                hint="get a newer bundle from the site, or set the clock if it is wrong; "
+                "--accept-expired REASON takes this one and records the reason",
             )
-        warnings.append(f"the bundle expired at {manifest.expires}")
-        overrides["accept_expired"] = terms.accept_expired
-    return Verdict(tuple(warnings), overrides)
+        verdict += Verdict((warning,), {"accept_expired": terms.accept_expired})
+    return verdict
+
+
+def _expired(
+    manifest: Manifest, states: Sequence[TrustState], now: str, policies: Policies
+) -> Iterator[tuple[str, str]]:
+    """Yield for each thing that is over at `now` how to refuse it, and how to warn of it."""
+    what = f"bundle {manifest.sequence} of stream {manifest.stream}"
+    for root in {state.root.sha256: state.root.root for state in states}.values():
+        if root.expires is not None and now > root.expires:
+            refusal = f"root version {root.version} is expired"
+            expected = f"a time until {root.expires}"
+            yield (
+                mismatch(refusal, expected, now),
+                f"root version {root.version} expired at {root.expires}",
+            )
+    if manifest.expires is not None and now > manifest.expires:
+        expected = f"a time until {manifest.expires}"
+        yield (
+            mismatch(f"{what} is expired", expected, now),
+            f"the bundle expired at {manifest.expires}",
+        )
+    for file, days, age in too_old(policies, manifest, now):
+        refusal = f"{what} is too old, by the policy {printable(file.path)}"
+        yield (
+            mismatch(refusal, f"at most {days} days", f"{age} days"),
+            f"the bundle is {age} days old, and {printable(file.path)} allows {days}",
+        )
+
+
+def _doubt_clock(now: str, floor: str, created: str) -> tuple[str, ...]:
+    """Return what is to be noted about a clock that is behind signed times, or far ahead of them."""
+    clock = f"the clock of this host ({now}) is"
+    if now < floor:
+        return (f"{clock} behind a time that was signed and accepted ({floor})",)
+    if now < created:
+        return (f"{clock} behind the time of the bundle ({created})",)
+    if int(now[:4]) > int(created[:4]) + _YEARS_AHEAD:
+        return (f"{clock} far ahead of the time of the bundle ({created})",)
+    return ()
 
 
 def _check_root_rules(manifest: Manifest, manifest_sha256: str, root: Root) -> None:

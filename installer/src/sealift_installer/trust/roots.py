@@ -65,19 +65,40 @@ def follow(trusted: TrustedRoot, data: bytes, limits: Limits = LIMITS) -> Truste
     return TrustedRoot(root, data, sha256, {**trusted.lineage, version: sha256})
 
 
-def walk(trusted: TrustedRoot, bundle: Bundle) -> tuple[TrustedRoot, ...]:
-    """Return the roots of the bundle that come after `trusted`, oldest first; none if there is none.
+class RootChain:
+    """The roots that a bundle carries, each read once: a stick can give other bytes the next time.
+
+    Raises:
+        Damaged: the folder of the roots is missing or a link, or holds too many.
+        HostError: the operating system refuses.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.limits = bundle.limits
+        self.versions = bundle.root_versions()
+        self._bundle = bundle
+        self._read: dict[int, bytes] = {}
+
+    def read(self, version: int) -> bytes:
+        """Return the bytes of a version. Raises what `Bundle.read` raises."""
+        if version not in self._read:
+            self._read[version] = self._bundle.read(root_name(version), self.limits.root)
+        return self._read[version]
+
+
+def walk(trusted: TrustedRoot, chain: RootChain) -> tuple[TrustedRoot, ...]:
+    """Return the roots of the chain that come after `trusted`, oldest first; none if there is none.
 
     Raises:
         Untrusted: the chain has a gap, a version is not signed as it must be, or a version that
             was trusted here has other bytes in this bundle.
         Damaged: a root is missing or malformed, or one before the trusted one is missing.
     """
-    versions = bundle.root_versions()
+    versions = chain.versions
     for version in range(1, trusted.root.version + 1):
         # A bundle that is older than the trusted root ends before it; it does not start later.
         if version in versions:
-            _check_known(trusted, version, bundle)
+            _check_known(trusted, version, chain)
         elif not versions or version < versions[-1]:
             raise Damaged(f"missing in the bundle: {root_name(version)}")
     followed: list[TrustedRoot] = []
@@ -89,18 +110,18 @@ def walk(trusted: TrustedRoot, bundle: Bundle) -> tuple[TrustedRoot, ...]:
         if version != wanted:
             message = "the chain of roots in the bundle has a gap"
             raise Untrusted(mismatch(message, root_name(wanted), root_name(version)))
-        newest = follow(newest, bundle.read(root_name(version), bundle.limits.root), bundle.limits)
+        newest = follow(newest, chain.read(version), chain.limits)
         followed.append(newest)
     return tuple(followed)
 
 
-def _check_known(trusted: TrustedRoot, version: int, bundle: Bundle) -> None:
+def _check_known(trusted: TrustedRoot, version: int, chain: RootChain) -> None:
     """Check that a version that was trusted here before has the same bytes in the bundle."""
     known = trusted.lineage.get(version)
     if known is None:
         # It is older than the first root that was imported here, so it has no say.
         return
-    computed = hashlib.sha256(bundle.read(root_name(version), bundle.limits.root)).hexdigest()
+    computed = hashlib.sha256(chain.read(version)).hexdigest()
     if computed != known:
         message = f"root version {version} in the bundle is not the one that was trusted here"
         raise Untrusted(

@@ -1,0 +1,181 @@
+"""What this host says before any prefix does: /etc/sealift, which belongs to root.
+
+    /etc/sealift/policy.json    the site's policy for this host, if there is one
+    /etc/sealift/state/         roots, counters and receipts, as in a prefix, if a root was imported
+
+It is looked at first and cannot be chosen away: there is no option and no variable for the path,
+and a new prefix starts below the same roots and counters. Whatever there is and cannot be believed
+(an owner other than root, writable by others, a link, malformed) refuses everything. Everybody
+reads it, root alone raises the counters (docs/adr/0014).
+"""
+
+import errno
+import os
+import stat
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sealift_installer.errors import HostError, host_errors, mismatch, printable
+from sealift_installer.prefix import Prefix
+from sealift_installer.trust.state import StateStore, TrustState
+from sealift_schemas.strictjson import DocumentError
+
+if TYPE_CHECKING:
+    from sealift_schemas.policy import Policy
+
+# Never made of an option or the environment: who could name another one would have no policy.
+HOST_DIRECTORY = Path("/etc/sealift")
+POLICY_NAME = "policy.json"
+_ROOT = 0
+_OTHERS_WRITE = 0o022  # of group and others
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyFile:
+    """A policy, and the file that it stands in, for messages."""
+
+    path: str
+    policy: "Policy"
+
+
+@dataclass(frozen=True, slots=True)
+class HostTrust:
+    """What counts before a prefix does: policies, those of the host first, and the host's state."""
+
+    policies: tuple[PolicyFile, ...] = ()
+    state: TrustState | None = None
+
+
+# The connected side, and a host without /etc/sealift.
+NO_HOST = HostTrust()
+
+
+def load_host(directory: Path = HOST_DIRECTORY) -> HostTrust:
+    """Return what `directory` says; tests alone give another one.
+
+    Raises:
+        HostError: it is there and not to be believed: malformed, not root's, or unreadable.
+        Untrusted: its state was edited, or its root was removed.
+    """
+    if sys.platform == "win32" or not _is_there(directory):
+        # Owners and modes say nothing there, and the place would come from the environment.
+        return NO_HOST
+    owners = frozenset({_ROOT})
+    _check_belongs(directory, owners, stat.S_ISDIR)
+    policy = read_policy(directory / POLICY_NAME, owners)
+    return HostTrust(() if policy is None else (policy,), _load_state(directory / "state", owners))
+
+
+def add_prefix(host: HostTrust, prefix: Prefix) -> HostTrust:
+    """Return `host` with the policy of a prefix obeyed too, if there is one.
+
+    It is believed if it belongs to root, to whoever runs this, or to the owner of the state.
+
+    Raises:
+        HostError: it is there and not to be believed.
+    """
+    path = prefix.state / POLICY_NAME
+    if sys.platform == "win32" or not _is_there(path):
+        return host
+    owners = frozenset({_ROOT, os.geteuid(), prefix.state.stat().st_uid})
+    policy = read_policy(path, owners)
+    return host if policy is None else replace(host, policies=(*host.policies, policy))
+
+
+def may_raise(directory: Path = HOST_DIRECTORY) -> bool:
+    """Tell whether this run can write the host's state, which is root's to do."""
+    state = directory / "state"
+    return os.access(state, os.W_OK | os.X_OK) and state.stat().st_uid == os.geteuid()
+
+
+def read_policy(path: Path, owners: frozenset[int]) -> PolicyFile | None:
+    """Read a policy file; None where there is none.
+
+    Raises:
+        HostError: it is not one of the `owners`', or writable by others, or malformed.
+    """
+    if not _is_there(path):
+        return None
+    from sealift_schemas.policy import LIMIT, Policy
+
+    with host_errors("cannot read the policy"):
+        descriptor = _open(path)
+        with os.fdopen(descriptor, "rb") as file:
+            _check_status(os.fstat(descriptor), path, owners, stat.S_ISREG)
+            data = file.read(LIMIT + 1)
+    try:
+        return PolicyFile(str(path), Policy.read(data, what="policy"))
+    except DocumentError as error:
+        raise HostError(
+            f"the policy is malformed, so nothing is accepted: {printable(str(path))}\n"
+            f"  At: {printable(error.where)}\n"
+            f"  Expected: {error.expected}\n  Found: {printable(error.found)}",
+            hint="mend the file; docs/reference/policy.md has its fields",
+        ) from None
+
+
+def _open(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise _not_believed(path, "a file", "a link") from None
+        raise
+
+
+def _load_state(directory: Path, owners: frozenset[int]) -> TrustState | None:
+    """Return the host's state; None where no root was ever imported for the host."""
+    if not _is_there(directory):
+        return None
+    _check_belongs(directory, owners, stat.S_ISDIR)
+    store = StateStore(directory)
+    if not store.exists() and not store.log.path.exists():
+        return None
+    for name in ("roots", "trust.json", "receipts.jsonl"):
+        path = directory / name
+        if _is_there(path):
+            _check_belongs(path, owners, stat.S_ISDIR if name == "roots" else stat.S_ISREG)
+    return store.load()
+
+
+def _is_there(path: Path) -> bool:
+    """Tell whether something stands at `path`; what cannot be looked at is an error, not absent."""
+    with host_errors("cannot look at the policy of this host"):
+        try:
+            path.lstat()
+        except FileNotFoundError:
+            return False
+    return True
+
+
+def _check_belongs(path: Path, owners: frozenset[int], kind: Callable[[int], bool]) -> None:
+    with host_errors("cannot look at the policy of this host"):
+        status = path.lstat()
+    _check_status(status, path, owners, kind)
+
+
+def _check_status(
+    status: os.stat_result, path: Path, owners: frozenset[int], kind: Callable[[int], bool]
+) -> None:
+    if not kind(status.st_mode):
+        wanted = "a directory" if kind is stat.S_ISDIR else "a file"
+        found = "a link" if stat.S_ISLNK(status.st_mode) else "something else"
+        raise _not_believed(path, wanted, found)
+    if status.st_uid not in owners:
+        wanted = "owner " + " or ".join(str(owner) for owner in sorted(owners))
+        raise _not_believed(path, wanted, f"owner {status.st_uid}")
+    if status.st_mode & _OTHERS_WRITE:
+        mode = stat.S_IMODE(status.st_mode)
+        raise _not_believed(path, "writable by its owner alone", f"mode {mode:04o}")
+
+
+def _not_believed(path: Path, expected: str, computed: str) -> HostError:
+    message = f"others could have changed what this host trusts: {printable(str(path))}"
+    return HostError(
+        mismatch(message, expected, computed),
+        hint="see who changed it, then chown it to root and chmod go-w it; until then nothing is "
+        "accepted",
+    )
