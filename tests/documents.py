@@ -14,10 +14,12 @@ from sealift_schemas.envelope import Envelope
 from sealift_schemas.index import Entry
 from sealift_schemas.lock import Lock
 from sealift_schemas.manifest import CHUNK_SIZE, PREDICATE_TYPE, STATEMENT_TYPE, Manifest
+from sealift_schemas.provenance import Provenance
 from sealift_schemas.receipt import FIRST, Receipt
 from sealift_schemas.root import Root
 from sealift_schemas.spec import Spec
 from sealift_schemas.strictjson import encode
+from sealift_schemas.vsa import Summary
 
 LIMIT = 1024 * 1024
 KEY = "cpython-3.13.3+freethreaded-linux-x86_64-gnu"
@@ -112,7 +114,11 @@ MANIFEST: dict[str, Any] = {
 SPEC: dict[str, Any] = {
     "format": 1,
     "stream": "site",
-    "signing": {"keys": ["keys/release.key.pem"], "roots": "root"},
+    "signing": {
+        "keys": ["keys/release.key.pem"],
+        "builders": ["pkcs11:token=a;object=b"],
+        "roots": "root",
+    },
     "catalogs": ["catalog.json"],
     "expires_days": 90,
     "installer": {"pythons": ["3.11", "3.13"]},
@@ -252,6 +258,136 @@ LOCK: dict[str, Any] = {
     ],
 }
 
+_UPSTREAM = LOCK["archives"][0]["upstream"]
+_SUBJECTS = [
+    {
+        "name": "archives/abcdef012-cpython-3.13.3.tar.gz",
+        "digest": {"sha256": sha256("cpython")},
+    },
+    {"name": "archives/0badc0ffe-node.zip", "digest": {"sha256": sha256("node")}},
+]
+_BUILDER = "https://site.invalid/sealift/builder/v1"
+
+PROVENANCE: dict[str, Any] = {
+    "_type": STATEMENT_TYPE,
+    "subject": _SUBJECTS,
+    "predicateType": "https://slsa.dev/provenance/v1",
+    "predicate": {
+        "buildDefinition": {
+            "buildType": "https://sealift.invalid/build-type/v1",
+            "externalParameters": {
+                "stream": "site",
+                "sequence": 7,
+                "created": CREATED,
+                "expires": EXPIRES,
+                "spec": sha256("spec"),
+                "lock": sha256("lock"),
+                "pythons": ["3.13"],
+                "catalogs": ["https://example.invalid/catalog.json"],
+                "archives": [
+                    {
+                        "name": KEY,
+                        "request": "cpython@3.13t",
+                        "version": "3.13.3",
+                        "platform": "linux-x86_64-gnu",
+                        "strip": 1,
+                        "prefix": "/install",
+                        "links": {"python3.13t": "bin/python3.13t"},
+                    }
+                ],
+            },
+            "internalParameters": {"epoch": 1},
+            "resolvedDependencies": [
+                {
+                    "name": KEY,
+                    "uri": "pkg:generic/cpython@3.13.3",
+                    "digest": {"sha256": sha256("cpython")},
+                    "downloadLocation": "https://example.invalid/cpython-3.13.3.tar.gz",
+                    "annotations": {
+                        "kind": "archive",
+                        "size": 1000,
+                        "digestSource": "catalog",
+                        "upstream": _UPSTREAM,
+                    },
+                },
+                {
+                    "name": "a-1.0-py3-none-any.whl",
+                    "uri": "pkg:pypi/a@1.0",
+                    "digest": {"sha256": sha256("wheel")},
+                    "annotations": {"kind": "wheel", "size": 1},
+                },
+                {
+                    "name": "catalog.json",
+                    "uri": "https://example.invalid/catalog.json",
+                    "digest": {"sha256": sha256("catalog")},
+                    "annotations": {"kind": "catalog"},
+                },
+            ],
+        },
+        "runDetails": {
+            "builder": {
+                "id": _BUILDER,
+                "version": {"sealift": "0.1.0"},
+                "builderDependencies": [
+                    {
+                        "name": "sealift-0.1.0-py3-none-any.whl",
+                        "uri": "pkg:pypi/sealift@0.1.0",
+                        "digest": {"sha256": sha256("sealift")},
+                    }
+                ],
+            },
+            "metadata": {
+                "invocationId": "https://site.invalid/sealift/site/1/7",
+                "startedOn": CREATED,
+            },
+            "byproducts": [
+                {"name": "evidence/sbom.cdx.json", "digest": {"sha256": sha256("sbom")}}
+            ],
+        },
+    },
+}
+
+VSA: dict[str, Any] = {
+    "_type": STATEMENT_TYPE,
+    "subject": _SUBJECTS[:1],
+    "predicateType": "https://slsa.dev/verification_summary/v1",
+    "predicate": {
+        "verifier": {"id": _BUILDER, "version": {"sealift": "0.1.0"}},
+        "timeVerified": CREATED,
+        "resourceUri": "https://site.invalid/sealift/site/1/7",
+        "policy": {
+            "name": "evidence/policy.txt",
+            "uri": "https://sealift.invalid/policy/v1",
+            "digest": {"sha256": sha256("policy")},
+        },
+        "inputAttestations": [
+            {
+                "name": f"evidence/upstream/{sha256('cpython')}/{one['name']}",
+                "uri": one["source"],
+                "digest": {"sha256": one["sha256"]},
+            }
+            for one in sorted(_UPSTREAM, key=lambda one: one.get("name", ""))
+            if "name" in one
+        ],
+        "verificationResult": "PASSED",
+        "verifiedLevels": [
+            "SLSA_BUILD_LEVEL_UNEVALUATED",
+            "SEALIFT_DIGEST_MATCHED",
+            "SEALIFT_UPSTREAM_AGREES",
+            "SEALIFT_UPSTREAM_SIGNED",
+        ],
+        "slsaVersion": "1.1",
+        "https://sealift.invalid/checks/v1": [
+            {
+                "name": _SUBJECTS[0]["name"],
+                "digest": {"sha256": sha256("cpython")},
+                "digestSource": "catalog",
+                "upstream": _UPSTREAM,
+            }
+        ],
+    },
+}
+
 ROOT: dict[str, Any] = {
     "format": 1,
     "version": 2,
@@ -376,6 +512,8 @@ GOOD: dict[str, tuple[str, dict[str, Any]]] = {
     "root": ("root", ROOT),
     "receipt": ("receipt", RECEIPT),
     "envelope": ("envelope", ENVELOPE),
+    "provenance": ("provenance", PROVENANCE),
+    "vsa": ("vsa", VSA),
     **{f"index: {name}": ("index", entry) for name, entry in ENTRIES.items()},
 }
 
@@ -387,6 +525,8 @@ READERS: dict[str, Callable[[Any], object]] = {
     "index": lambda value: Entry.from_json(value, "line"),
     "receipt": lambda value: Receipt.read(encode(value), what="receipt"),
     "envelope": lambda value: Envelope.read(encode(value), what="envelope", limit=LIMIT),
+    "provenance": lambda value: Provenance.read(encode(value), limit=LIMIT),
+    "vsa": lambda value: Summary.read(encode(value), limit=LIMIT),
 }
 
 

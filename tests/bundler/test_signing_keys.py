@@ -68,12 +68,12 @@ def test_a_passphrase_is_asked_for_and_needed(files, scheme):
     public = create_key(files, scheme, b"correct horse", iterations=1000)
     asked = []
 
-    def ask(path):
-        asked.append(path)
+    def ask(what):
+        asked.append(what)
         return b"correct horse"
 
     assert describe(load_private(files.private, ask)) == public
-    assert asked == [files.private]
+    assert asked == [f"Passphrase of {files.private}"]
     with pytest.raises(UsageError, match="wrong passphrase, or not a PEM private key"):
         load_private(files.private, lambda _: b"wrong")
     with pytest.raises(HostError, match="needs a passphrase and there is no terminal"):

@@ -97,10 +97,9 @@ def test_what_is_no_name_of_a_key(tmp_path, name):
         find_key(name, tmp_path)
 
 
-def test_signing_keys_and_roots_are_relative_to_the_site(tmp_path, spec):
+def test_roots_are_relative_to_the_site(tmp_path, spec):
     spec.write_text(MINIMAL + '[signing]\nkeys = ["k.key.pem"]\nroots = "trusted"\n')
     site = Site(tmp_path, specfile.read_spec(spec))
-    assert site.signing_keys == (tmp_path / "k.key.pem",)
     assert site.roots == tmp_path / "trusted"
 
 

@@ -39,8 +39,8 @@ PUBLIC_SUFFIX = ".pub.pem"
 LIMIT = 64 * 1024
 
 PrivateKey = EllipticCurvePrivateKey | Ed25519PrivateKey
-# Asked for the passphrase of the key at a path; None where nobody can be asked.
-AskPassphrase = Callable[[Path], bytes]
+# Asked for a secret, which is named to a person: `Passphrase of keys/release.key.pem`.
+AskSecret = Callable[[str], bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ def create_key(
     return describe(key)
 
 
-def load_private(path: Path, ask: AskPassphrase | None = None) -> PrivateKey:
+def load_private(path: Path, ask: AskSecret | None = None) -> PrivateKey:
     """Load the private key at `path`; `ask` is called if it needs a passphrase.
 
     Raises:
@@ -112,7 +112,7 @@ def load_private(path: Path, ask: AskPassphrase | None = None) -> PrivateKey:
                 f"the key needs a passphrase and there is no terminal to ask on: {path}",
                 hint="give it with --passphrase-file or --passphrase-fd",
             )
-        passphrase = ask(path)
+        passphrase = ask(f"Passphrase of {path}")
     try:
         key = load_pem_private_key(data, passphrase)
     except (ValueError, TypeError, UnsupportedAlgorithm):
@@ -136,7 +136,7 @@ def load_public(path: Path) -> PublicKey:
     except (ValueError, UnsupportedAlgorithm):
         raise UsageError(f"cannot load the public key: not a PEM key: {path}") from None
     if isinstance(key, EllipticCurvePublicKey | Ed25519PublicKey):
-        return _described(key)
+        return describe_public(key)
     raise UsageError(f"not an ECDSA P-256, ECDSA P-384 or Ed25519 key: {path}")
 
 
@@ -146,7 +146,7 @@ def describe(key: PrivateKey) -> PublicKey:
     Raises:
         UsageError: it is on a curve that is not supported.
     """
-    return _described(key.public_key())
+    return describe_public(key.public_key())
 
 
 def keyid(key: PublicKey) -> str:
@@ -167,7 +167,12 @@ def _generate(scheme: str) -> PrivateKey:
             raise UsageError(f"unknown scheme: {printable(scheme)}", hint=hint)
 
 
-def _described(key: EllipticCurvePublicKey | Ed25519PublicKey) -> PublicKey:
+def describe_public(key: EllipticCurvePublicKey | Ed25519PublicKey) -> PublicKey:
+    """Return a public key as a root holds it.
+
+    Raises:
+        UsageError: it is on a curve that is not supported.
+    """
     if isinstance(key, Ed25519PublicKey):
         scheme = "ed25519"
     else:

@@ -82,7 +82,7 @@ def spec_digest(spec: Spec) -> str:
     its version, and the pins of the installer that travels.
     """
     wanted = asdict(replace(spec, keys=(), roots=""))
-    del wanted["network"]
+    del wanted["network"], wanted["builders"]
     pins = files("sealift_bundler").joinpath("pins", "installer.txt").read_bytes()
     meaning = {
         "spec": wanted,

@@ -95,6 +95,15 @@ def read_roots(directory: Path) -> tuple[RootFile, ...]:
     return files
 
 
+def newest_root(directory: Path) -> RootFile:
+    """Return the newest version in `directory`; nothing here says that it is authentic.
+
+    Raises:
+        UsageError, Damaged, HostError: as `read_roots`.
+    """
+    return read_roots(directory)[-1]
+
+
 def read_root(path: Path) -> RootFile:
     """Return the root at `path`; nothing here says that it is authentic.
 

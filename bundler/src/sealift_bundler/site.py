@@ -52,11 +52,6 @@ class Site:
         """The folder of the root versions."""
         return self.directory / self.spec.roots
 
-    @property
-    def signing_keys(self) -> tuple[Path, ...]:
-        """The private keys that sign the site's bundles."""
-        return tuple(self.directory / key for key in self.spec.keys)
-
     def key(self, name: str) -> KeyFiles:
         """Return the files of a key, given by name or by the path of one of them."""
         return find_key(name, self.directory)

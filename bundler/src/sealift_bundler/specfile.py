@@ -81,7 +81,7 @@ def _append_table(
 
 
 def add_keys(path: Path, keys: Sequence[str]) -> None:
-    """Add `keys` (paths of private keys) to `signing.keys` where they are missing.
+    """Add `keys` (references of signers) to `signing.keys` where they are missing.
 
     Raises:
         UsageError: the result would break the schema; the file is then unchanged.

@@ -134,14 +134,16 @@ class InstalledWanted:
 class Spec:
     """The whole of sealift.toml.
 
-    `keys` are paths of private keys and `roots` is the folder of the root versions, both relative
-    to the file; `catalogs` are files or URLs in uv's download-metadata format, in order;
+    `keys` are the signers of bundles and `builders` those of the evidence in them, each a path, a
+    `pkcs11:` URI or an `exec:` command; `roots` is the folder of the root versions; paths are
+    relative to the file. `catalogs` are files or URLs in uv's download-metadata format, in order;
     `expires_days` is how long a bundle is valid (none: without an end); `pythons` are the Python
     versions for which unseal is carried; `network` is the way to the servers.
     """
 
     stream: str
     keys: tuple[str, ...] = ()
+    builders: tuple[str, ...] = ()
     roots: str = "root"
     catalogs: tuple[str, ...] = ()
     expires_days: int | None = None
@@ -164,6 +166,7 @@ class Spec:
             signing = _table(fields, "signing")
             with signing:
                 keys = signing.texts("keys") if signing.has("keys") else ()
+                builders = signing.texts("builders") if signing.has("builders") else ()
                 roots = signing.text("roots") if signing.has("roots") else "root"
             installer = _table(fields, "installer")
             with installer:
@@ -175,6 +178,7 @@ class Spec:
             return cls(
                 stream=fields.text("stream", STREAM, "a stream's name"),
                 keys=keys,
+                builders=builders,
                 roots=roots,
                 catalogs=fields.texts("catalogs") if fields.has("catalogs") else (),
                 expires_days=fields.integer("expires_days", minimum=1, maximum=36500)

@@ -54,23 +54,23 @@ def build(  # noqa: PLR0913 - the options of the command
 ) -> None:
     """Lock, fetch, inspect, write, sign and seal a bundle."""
     from sealift_bundler.build import BuildOptions, build_bundle
-    from sealift_bundler.sign import FileSigner
+    from sealift_bundler.sign.references import open_signers
     from sealift_bundler.site import present_time
 
     here = open_site(site)
-    if not unsigned and not here.signing_keys:
+    if not unsigned and not here.spec.keys:
         raise UsageError(
             f"{here.spec_path} names no signing keys",
             hint="sealift root init --key NAME writes them; --unsigned leaves signing for later",
         )
     ask = passphrase_source(passphrase_file, passphrase_fd)
     # Before anything is fetched: a missing key should not cost a download.
-    signers = [] if unsigned else [FileSigner.load(path, ask) for path in here.signing_keys]
+    signers = () if unsigned else open_signers(here, "release", ask)
     options = BuildOptions(
         means(offline=offline, quiet=quiet),
         present_time(),
         output,
-        tuple(signers),
+        signers,
         reporter(quiet=quiet),
         stepper(quiet=quiet),
     )
@@ -86,13 +86,13 @@ def sign(
     quiet: Quiet = False,
 ) -> None:
     """Add a signature to a bundle. Look at it with `inspect` first: you vouch for it."""
-    from sealift_bundler.sign import FileSigner
     from sealift_bundler.sign.bundle import sign_bundle
-    from sealift_bundler.site import find_key, find_site
+    from sealift_bundler.sign.references import open_signer
+    from sealift_bundler.site import find_site
 
     ask = passphrase_source(passphrase_file, passphrase_fd)
     place = find_site(Path.cwd()) or Path.cwd()
-    signers = [FileSigner.load(find_key(name, place).private, ask) for name in key]
+    signers = [open_signer(name, place, ask) for name in key]
     names = sign_bundle(bundle, signers)
     reporter(quiet=quiet)(f"signed {bundle}; next: sealift seal {bundle}")
     for name in names:

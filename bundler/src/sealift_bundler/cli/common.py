@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +14,7 @@ import typer
 from sealift_installer.errors import SealiftError, UsageError, host_errors, printable
 
 if TYPE_CHECKING:
-    from sealift_bundler.keys import AskPassphrase
+    from sealift_bundler.keys import AskSecret
     from sealift_bundler.resolve import Means
     from sealift_bundler.site import Site
 
@@ -31,12 +32,17 @@ Offline = Annotated[
 ]
 PassphraseFile = Annotated[
     Path | None,
-    typer.Option("--passphrase-file", metavar="FILE", help="The passphrase is its first line."),
+    typer.Option(
+        "--passphrase-file", metavar="FILE", help="The passphrase or PIN is its first line."
+    ),
 ]
 PassphraseFd = Annotated[
     int | None,
     typer.Option(
-        "--passphrase-fd", metavar="N", min=0, help="The passphrase comes from this descriptor."
+        "--passphrase-fd",
+        metavar="N",
+        min=0,
+        help="The passphrase or PIN comes from this descriptor.",
     ),
 ]
 
@@ -101,15 +107,16 @@ def say_error(error: SealiftError) -> None:
         tell(f"hint: {error.hint}")
 
 
-def passphrase_source(file: Path | None, descriptor: int | None) -> "AskPassphrase | None":
-    """Return where passphrases come from: a file, a descriptor, the terminal, or nowhere."""
+def passphrase_source(file: Path | None, descriptor: int | None) -> "AskSecret | None":
+    """Return where passphrases and PINs come from: a file, a descriptor, the terminal, or nowhere."""
     if file is not None:
         return lambda _: _first_line(file)
     if descriptor is not None:
         given = _first_line(descriptor)
         return lambda _: given
     if sys.stdin.isatty():
-        return lambda path: getpass.getpass(f"Passphrase of {path}: ").encode()
+        # Asked once for each key, however often one command opens it.
+        return cache(lambda what: getpass.getpass(f"{what}: ").encode())
     return None
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sealift_bundler.keys import keyid
 from sealift_bundler.schema import check_documents
-from sealift_bundler.sign.signer import Signer, check_clock, sign_envelope
+from sealift_bundler.sign.signer import Signer, check_clock, sign_checked, sign_envelope
 from sealift_installer.bundle import CHECKSUMS, ENVELOPE, MANIFEST, Bundle, signature_name
 from sealift_installer.errors import (
     Damaged,
@@ -42,7 +42,7 @@ def sign_bundle(path: Path, signers: Sequence[Signer]) -> tuple[str, ...]:
         raise Damaged(f"{CHECKSUMS} does not say what {MANIFEST} says: {path}")
     envelope = sign_envelope(data, PAYLOAD_TYPE, signers, _existing(bundle, data))
     for signer in signers:
-        _replace(path / signature_name(keyid(signer.public)), signer.sign(sums))
+        _replace(path / signature_name(keyid(signer.public)), sign_checked(signer, sums))
     _replace(path / ENVELOPE, envelope.encode())
     return tuple(signature.keyid for signature in envelope.signatures)
 

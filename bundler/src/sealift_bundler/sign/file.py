@@ -6,7 +6,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384
 
-from sealift_bundler.keys import AskPassphrase, PrivateKey, describe, load_private
+from sealift_bundler.keys import AskSecret, PrivateKey, describe, load_private
 from sealift_schemas.root import PublicKey
 
 P384_BITS = 384
@@ -20,7 +20,7 @@ class FileSigner:
         self._public = describe(key)
 
     @classmethod
-    def load(cls, path: Path, ask: AskPassphrase | None = None) -> "FileSigner":
+    def load(cls, path: Path, ask: AskSecret | None = None) -> "FileSigner":
         """Load the key at `path`.
 
         Raises:

@@ -6,7 +6,8 @@ from typing import Protocol
 
 from sealift_bundler.keys import keyid
 from sealift_bundler.site import format_time
-from sealift_installer.errors import RefusedByPolicy
+from sealift_installer.errors import HostError, RefusedByPolicy
+from sealift_installer.trust.keys import verify_signature
 from sealift_schemas.envelope import Envelope, Signature, pre_authentication_encoding
 from sealift_schemas.root import PublicKey
 
@@ -42,6 +43,26 @@ def check_clock(created: str, what: str) -> None:
         )
 
 
+def sign_checked(signer: Signer, data: bytes) -> bytes:
+    """Return the signature of `signer` over `data`, which its public key verifies.
+
+    A token that was swapped, or a command that signs something else, shall not get a signature
+    into a file.
+
+    Raises:
+        HostError: the signer cannot sign, or what it gave does not verify.
+    """
+    signature = signer.sign(data)
+    if not verify_signature(signer.public, signature, data):
+        raise HostError(
+            "a signer gave a signature that its public key does not verify: "
+            f"{keyid(signer.public)} ({signer.public.scheme})",
+            hint="ECDSA signatures are DER, over SHA-256 for P-256 and SHA-384 for P-384; "
+            "Ed25519 ones are 64 bytes",
+        )
+    return signature
+
+
 def sign_envelope(
     payload: bytes,
     payload_type: str,
@@ -51,10 +72,13 @@ def sign_envelope(
     """Return an envelope around `payload` with the signatures of `signers` and `existing` ones.
 
     They are sorted by key id, one for each key, so that the order of signing leaves no trace.
+
+    Raises:
+        HostError: a signer cannot sign, or what it gave does not verify.
     """
     data = pre_authentication_encoding(payload_type, payload)
     signatures = {signature.keyid: signature for signature in existing}
     for signer in signers:
         name = keyid(signer.public)
-        signatures[name] = Signature(name, signer.sign(data))
+        signatures[name] = Signature(name, sign_checked(signer, data))
     return Envelope(payload, payload_type, tuple(signatures[name] for name in sorted(signatures)))
