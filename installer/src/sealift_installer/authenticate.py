@@ -9,7 +9,6 @@ authenticate each chunk when it is used.
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from sealift_installer import __version__
@@ -44,6 +43,7 @@ from sealift_installer.trust.site import (
 from sealift_installer.trust.state import TrustState
 from sealift_schemas.envelope import Envelope
 from sealift_schemas.index import Entry, Template, count_installed, read_lines
+from sealift_schemas.lean import dataclass, field, replace
 from sealift_schemas.manifest import PAYLOAD_TYPE, Archive, BundleFile, Manifest
 from sealift_schemas.receipt import BundleIdentity
 from sealift_schemas.strictjson import DocumentError

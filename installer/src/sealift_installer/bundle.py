@@ -10,12 +10,12 @@ import os
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from sealift_installer.errors import Damaged, HostError, host_errors, mismatch, printable
 from sealift_installer.limits import LIMITS, Limits
+from sealift_schemas.lean import dataclass
 from sealift_schemas.pattern import Pattern
 
 MANIFEST = "manifest.json"

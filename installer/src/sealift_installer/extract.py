@@ -6,7 +6,6 @@ says, ends the extraction; so does a line without its member.
 
 import hashlib
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Protocol
 
@@ -17,6 +16,7 @@ from sealift_installer.errors import Damaged, mismatch, printable
 from sealift_installer.limits import LIMITS, Limits
 from sealift_installer.relocation import render
 from sealift_schemas.index import Entry, Template
+from sealift_schemas.lean import dataclass
 from sealift_schemas.manifest import Archive
 
 # A file of at most this many bytes is handled in one piece.

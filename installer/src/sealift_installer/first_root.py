@@ -1,7 +1,6 @@
 """The first root by hand, and what is trusted."""
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from sealift_installer.relocation import check_prefix
 from sealift_installer.report import Progress
 from sealift_installer.trust.roots import TrustedRoot, follow, read_first_root
 from sealift_installer.trust.state import StateStore, TrustState
+from sealift_schemas.lean import dataclass
 from sealift_schemas.strictjson import SHA256
 
 

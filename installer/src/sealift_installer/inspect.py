@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from sealift_installer.authenticate import Authenticated, Terms, authenticate
 from sealift_installer.bundle import Bundle
 from sealift_installer.trust.state import StateStore
 from sealift_schemas.index import Entry
+from sealift_schemas.lean import dataclass
 from sealift_schemas.manifest import Archive, Manifest
 
 

@@ -7,7 +7,6 @@ the others whole.
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sealift_installer.account import accept_bundle, accept_roots, account, note_refusal, utc_now
@@ -35,6 +34,7 @@ from sealift_installer.smoke import needs_wrapper, smoke_test
 from sealift_installer.tree import TreeWriter
 from sealift_installer.trust.state import StateStore
 from sealift_schemas.index import Entry
+from sealift_schemas.lean import dataclass, replace
 from sealift_schemas.manifest import Archive
 
 

@@ -1,6 +1,6 @@
 """Every limit of the trusted side, in one place. Sizes are in bytes."""
 
-from dataclasses import dataclass
+from sealift_schemas.lean import dataclass
 
 MIB = 1024 * 1024
 

@@ -7,7 +7,6 @@ taken back, after it everything is finished.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from sealift_installer.links import LINK_STYLES, LinkStyle
 from sealift_installer.prefix import Prefix, remove_tree
 from sealift_installer.records import Record, Records
 from sealift_installer.rename import exchange
+from sealift_schemas.lean import dataclass, field
 from sealift_schemas.receipt import BundleIdentity
 from sealift_schemas.strictjson import DocumentError, Fields, encode, parse
 

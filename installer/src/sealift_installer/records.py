@@ -5,13 +5,13 @@ directory without one is nobody's business of ours.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sealift_installer.durable import make_directory, write_durably
 from sealift_installer.errors import HostError, host_errors, printable
 from sealift_schemas.keys import TOOL_NAME
+from sealift_schemas.lean import dataclass, field
 from sealift_schemas.manifest import (
     INSTALLED_PATH,
     KINDS,

@@ -1,10 +1,10 @@
 """What a run tells: progress while it goes on, and the outcome of each archive at its end."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from sealift_installer.errors import SealiftError
+from sealift_schemas.lean import dataclass, field
 
 
 class Progress(Protocol):

@@ -1,10 +1,10 @@
 """Read every payload byte of an authenticated bundle and compare it with the manifest."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from sealift_installer.authenticate import Authenticated
 from sealift_installer.chunks import AuthenticatedFile
+from sealift_schemas.lean import dataclass
 from sealift_schemas.manifest import BundleFile
 
 Progress = Callable[[str, int], None]

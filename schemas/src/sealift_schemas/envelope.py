@@ -5,8 +5,8 @@ re-encoding, so that there is one byte sequence for each (base64 has spare bits,
 """
 
 import base64
-from dataclasses import dataclass
 
+from sealift_schemas.lean import dataclass
 from sealift_schemas.pattern import Pattern
 from sealift_schemas.strictjson import SHA256, DocumentError, Fields, encode, parse
 

@@ -7,9 +7,9 @@ lines with a path: the target makes up nothing of its own.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
+from sealift_schemas.lean import dataclass
 from sealift_schemas.pattern import Pattern
 from sealift_schemas.strictjson import (
     LARGEST_INTEGER,

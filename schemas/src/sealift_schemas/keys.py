@@ -5,8 +5,7 @@ optional variant, operating system, architecture, libc; five parts and no more. 
 the directory that the interpreter is installed to. A platform is its last three parts.
 """
 
-from dataclasses import dataclass
-
+from sealift_schemas.lean import dataclass
 from sealift_schemas.pattern import Pattern
 
 IMPLEMENTATIONS = ("cpython", "pypy", "graalpy", "pyodide")

@@ -4,10 +4,10 @@ The sequence is raised whenever something changed, and all times in a bundle com
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from sealift_schemas.keys import PLATFORM, TOOL_NAME
+from sealift_schemas.lean import dataclass, field
 from sealift_schemas.manifest import (
     DIGEST_SOURCES,
     FORMATS,

@@ -6,10 +6,10 @@ gives the same bytes.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from sealift_schemas.keys import PLATFORM, TOOL_NAME
+from sealift_schemas.lean import dataclass, field
 from sealift_schemas.pattern import Pattern
 from sealift_schemas.strictjson import (
     SHA256,

@@ -4,8 +4,7 @@ It decides nothing about what a bundle contains. Secrets are never written in it
 environment variables that hold them.
 """
 
-from dataclasses import dataclass
-
+from sealift_schemas.lean import dataclass
 from sealift_schemas.pattern import Pattern
 from sealift_schemas.strictjson import Fields
 

@@ -6,9 +6,9 @@ says nothing. So several policies are obeyed by obeying each.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+from sealift_schemas.lean import dataclass, field
 from sealift_schemas.manifest import PLATFORM_OR_ANY, STREAM
 from sealift_schemas.pattern import Pattern
 from sealift_schemas.root import ROLES, SCHEMES

@@ -6,9 +6,9 @@ Version N+1 is signed by the root thresholds of N and of N+1 (TUF specification,
 import base64
 import binascii
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+from sealift_schemas.lean import dataclass, field
 from sealift_schemas.manifest import STREAM
 from sealift_schemas.pattern import Pattern
 from sealift_schemas.strictjson import (

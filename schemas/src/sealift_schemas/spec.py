@@ -5,9 +5,9 @@ Four tables name archives: `[[python]]` by uv's request grammar, `[[url]]` by ad
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from sealift_schemas.keys import PLATFORM, TOOL_NAME
+from sealift_schemas.lean import dataclass, field
 from sealift_schemas.manifest import (
     PLATFORM_OR_ANY,
     PREFIX,

@@ -6,9 +6,9 @@ digest that the publisher states is ours, `carried` it travels unchecked, `absen
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from sealift_schemas.lean import dataclass
 from sealift_schemas.pattern import Pattern
 from sealift_schemas.strictjson import DocumentError, Fields, shorten
 

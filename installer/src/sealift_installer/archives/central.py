@@ -6,11 +6,11 @@ must stand right before it, and the members must fill the rest of the file witho
 """
 
 import struct
-from dataclasses import dataclass
 from typing import BinaryIO
 
 from sealift_installer.errors import Damaged, mismatch, printable
 from sealift_installer.limits import Limits
+from sealift_schemas.lean import dataclass
 
 END = b"PK\x05\x06"
 _END = struct.Struct("<4s4H2LH")

@@ -6,12 +6,12 @@ spaces inside of numbers, a path that is given twice, records whose length lies.
 
 import re
 import struct
-from dataclasses import dataclass
 from functools import lru_cache
 from zlib import adler32
 
 from sealift_installer.archives.blocks import BLOCK
 from sealift_installer.errors import Damaged, printable
+from sealift_schemas.lean import dataclass
 
 # name, mode, size, checksum, type, link name, magic with version, prefix
 _FIELDS = struct.Struct("100s8s16x12s12x8sc100s8s80x155s12x")

@@ -7,11 +7,11 @@ Names that only Windows reserves are installed where they were made for.
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 from sealift_installer.errors import Damaged, printable
 from sealift_installer.limits import LIMITS, Limits
+from sealift_schemas.lean import dataclass
 
 MemberType = Literal["file", "link", "hardlink", "directory"]
 

@@ -7,12 +7,12 @@ anything of its size is made. The blocks must fill the file up to the header, wi
 
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from sealift_installer.archives.members import MemberType
 from sealift_installer.archives.seven_cursor import Cursor
 from sealift_installer.errors import Damaged, printable
 from sealift_installer.limits import Limits
+from sealift_schemas.lean import dataclass
 
 _END, _HEADER, _MAIN_STREAMS, _FILES = 0x00, 0x01, 0x04, 0x05
 _PACKED, _UNPACKED, _SUBSTREAMS, _SIZES, _CHECKSUMS, _BLOCKS = 0x06, 0x07, 0x08, 0x09, 0x0A, 0x0B

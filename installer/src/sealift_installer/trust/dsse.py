@@ -1,10 +1,9 @@
 """Who signed an envelope (https://github.com/secure-systems-lab/dsse, version 1)."""
 
-from dataclasses import dataclass
-
 from sealift_installer.errors import Untrusted, mismatch, printable
 from sealift_installer.trust.keys import verify_signature
 from sealift_schemas.envelope import Envelope
+from sealift_schemas.lean import dataclass
 from sealift_schemas.root import Root
 
 

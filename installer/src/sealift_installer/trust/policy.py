@@ -5,11 +5,11 @@ says can be overridden, with a reason that goes into the receipt.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from sealift_installer.errors import RefusedByPolicy, UsageError, mismatch, printable
 from sealift_installer.trust.site import Policies, too_old
 from sealift_installer.trust.state import TrustState
+from sealift_schemas.lean import dataclass, field
 from sealift_schemas.manifest import Manifest
 from sealift_schemas.root import Root, StreamRule
 

@@ -6,7 +6,6 @@ N+1, in steps of exactly one, and the whole chain travels in the bundle.
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from sealift_installer.bundle import Bundle, root_name
 from sealift_installer.errors import Damaged, Untrusted, documents_damaged, mismatch
@@ -14,6 +13,7 @@ from sealift_installer.limits import LIMITS, Limits
 from sealift_installer.trust.dsse import check_type, count_signers
 from sealift_installer.trust.keys import check_key
 from sealift_schemas.envelope import Envelope
+from sealift_schemas.lean import dataclass, field
 from sealift_schemas.root import PAYLOAD_TYPE, Root
 
 
