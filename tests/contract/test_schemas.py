@@ -28,6 +28,7 @@ from sealift_schemas import (
     network,
     root,
     spec,
+    statement,
     strictjson,
     upstream,
 )
@@ -46,7 +47,11 @@ READER_ONLY: dict[Rule, str] = {
     ("manifest", "references to payload files", ""): "a reference to another array",
     ("manifest", "the sum of the parts", ""): "a sum",
     ("lock", "each (name|sha256) once", ""): "uniqueness by one field",
-    ("lock", "names that differ by more than case", ""): "uniqueness, and letter case",
+    ("lock|provenance|vsa", "names that differ by more than case", ""): "as above, and letter case",
+    ("provenance|vsa", "each name once", ""): "uniqueness by one field",
+    ("provenance", "the time of externalParameters.created", ""): "compares two fields",
+    ("vsa", "the (archives|attestations) of the checks", ""): "compares two arrays",
+    ("vsa", "SLSA_BUILD_LEVEL_UNEVALUATED.*", ""): "what follows from other fields",
     ("root", "keys of this root", ""): "a reference to another object",
     ("root", r"an integer from 1 to [12]", r"\d{1,16}"): "a threshold within the count of keys",
     ("root|envelope", "base64", ""): "padding, which the pattern counts only roughly",
@@ -156,7 +161,7 @@ def test_both_agree_when_one_thing_is_changed(name: str) -> None:
 
 def lean(document: dict[str, Any]) -> dict[str, Any]:
     """Return a manifest with one archive, or the document as it is."""
-    if "predicate" not in document:
+    if "archives" not in document.get("predicate", {}):
         return document
     document = copy.deepcopy(document)
     document["predicate"]["archives"] = document["predicate"]["archives"][:1]
@@ -234,6 +239,7 @@ PATTERNS = {
     "time": strictjson.TIME,
     "stream": manifest.STREAM,
     "bundlePath": manifest.BUNDLE_PATH,
+    "uri": statement.URI,
     "version": manifest.VERSION,
     "installedPath": manifest.INSTALLED_PATH,
     "library": manifest.LIBRARY,

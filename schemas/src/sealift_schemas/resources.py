@@ -6,7 +6,18 @@ editors, to people and to jsonschema in the bundler. A contract test holds the t
 
 from importlib.resources import files
 
-SCHEMAS = ("spec", "lock", "manifest", "root", "index", "receipt", "envelope")
+SCHEMAS = (
+    "spec",
+    "lock",
+    "manifest",
+    "root",
+    "index",
+    "receipt",
+    "head",
+    "envelope",
+    "provenance",
+    "vsa",
+)
 
 
 def read_schema(name: str) -> bytes:
