@@ -4,17 +4,20 @@ Counter and receipt are one step of `StateStore.record`, so they cannot disagree
 """
 
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 
 from sealift_installer.authenticate import Authenticated
-from sealift_installer.errors import BundleError, HostError
+from sealift_installer.errors import HostError, SealiftError, printable
 from sealift_installer.links import make_links
 from sealift_installer.prefix import Prefix
 from sealift_installer.publish import Publication
 from sealift_installer.receipts import Event
+from sealift_installer.trust.host import HOST, HostPlace, HostTrust, may_raise
+from sealift_installer.trust.roots import TrustedRoot
 from sealift_installer.trust.state import StateStore, TrustState
 from sealift_schemas.manifest import Manifest
-from sealift_schemas.receipt import ArchiveIdentity
+from sealift_schemas.receipt import ArchiveIdentity, BundleIdentity
 from sealift_schemas.strictjson import shorten
 
 _DETAIL = 1000  # characters of an error that a receipt keeps
@@ -25,8 +28,12 @@ def utc_now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
-def account(prefix: Prefix, store: StateStore, publication: Publication) -> None:
+def account(
+    prefix: Prefix, store: StateStore, publication: Publication, host: HostPlace = HOST
+) -> None:
     """Do what belongs to a publication: links, then receipt and counter, if they are missing.
+
+    The counter of the host is raised first: a kill in between leaves the stricter one standing.
 
     Raises:
         HostError: a link or the state cannot be written.
@@ -37,6 +44,7 @@ def account(prefix: Prefix, store: StateStore, publication: Publication) -> None
     if state.receipts > publication.receipts and _is_recorded(store, publication):
         return
     bundle = publication.bundle
+    raise_counter(host, prefix, _place(publication), bundle)
     event = Event(
         clock=utc_now(),
         action="install",
@@ -49,23 +57,84 @@ def account(prefix: Prefix, store: StateStore, publication: Publication) -> None
     store.record(state.with_bundle(_place(publication), bundle.manifest), event)
 
 
-def accept_roots(store: StateStore, authenticated: Authenticated) -> None:
-    """Trust the roots that a bundle brought: the chain to them was walked."""
-    roots = authenticated.new_roots
-    if roots:
-        version = roots[-1].root.version
+def start_from_host(store: StateStore, host: HostTrust) -> None:
+    """Let a new prefix trust what the host does; without a root of the host it stays without one."""
+    if host.state is None or store.exists() or store.log.path.exists():
+        return
+    root = host.state.root
+    event = Event(
+        clock=utc_now(),
+        action="trust",
+        detail=f"root version {root.root.version} is what this host trusts",
+        root_version=root.root.version,
+    )
+    store.record(TrustState(root), event)
+
+
+def accept_roots(
+    store: StateStore, roots: Sequence[TrustedRoot], bundle: BundleIdentity | None
+) -> None:
+    """Trust the roots that a bundle brought: the chain to them was walked.
+
+    `bundle` is None for one that was refused, of which nothing else is to be believed.
+    """
+    if not roots:
+        return
+    state = store.load()
+    newest = roots[-1]
+    if newest.root.version <= state.root.root.version:
+        return  # another run brought them meanwhile
+    came = "came with the bundle" if bundle else "came with a bundle that was refused"
+    event = Event(
+        clock=utc_now(),
+        action="trust",
+        detail=f"root version {newest.root.version} {came}",
+        bundle=bundle,
+        root_version=newest.root.version,
+    )
+    store.record(state.with_roots(roots), event)
+
+
+def raise_roots(
+    place: HostPlace, roots: Sequence[TrustedRoot], bundle: BundleIdentity | None
+) -> None:
+    """Let the host trust the roots that a bundle brought, if this run may say so."""
+    if roots and may_raise(place):
+        with place.prefix.lock(lambda _: None):
+            accept_roots(place.store, roots, bundle)
+
+
+def raise_counter(
+    place: HostPlace, prefix: Prefix, manifest: Manifest, bundle: BundleIdentity
+) -> None:
+    """Raise the counter of the host to an accepted bundle, if this run may and there is one.
+
+    Raises:
+        HostError: it cannot be written.
+        Untrusted: the host's state and receipts contradict each other.
+    """
+    if not may_raise(place) or not place.store.exists():
+        return
+    state = place.store.load()
+    if state.with_bundle(manifest, bundle.manifest) == state:
+        return
+    with place.prefix.lock(lambda _: None):
+        state = place.store.load()
         event = Event(
             clock=utc_now(),
-            action="trust",
-            detail=f"root version {version} came with the bundle",
-            bundle=authenticated.identity,
-            root_version=version,
+            action="install",
+            detail=f"accepted in {printable(str(prefix.path))}",
+            bundle=bundle,
+            root_version=bundle.root_version,
         )
-        store.record(store.load().with_roots(roots), event)
+        place.store.record(state.with_bundle(manifest, bundle.manifest), event)
 
 
-def accept_bundle(store: StateStore, authenticated: Authenticated) -> None:
+def accept_bundle(
+    prefix: Prefix, store: StateStore, authenticated: Authenticated, host: HostPlace = HOST
+) -> None:
     """Accept a bundle of which everything was there already, and its overrides."""
+    raise_counter(host, prefix, authenticated.manifest, authenticated.identity)
     state = store.load()
     accepted = state.with_bundle(authenticated.manifest, authenticated.manifest_sha256)
     if accepted != state or authenticated.overrides:
@@ -80,11 +149,11 @@ def accept_bundle(store: StateStore, authenticated: Authenticated) -> None:
         store.record(accepted, event)
 
 
-def note_refusal(store: StateStore, state: TrustState, error: BundleError) -> None:
+def note_refusal(store: StateStore, error: SealiftError) -> None:
     """Leave a receipt of a bundle that was refused; a full disk does not hide the refusal."""
     detail = f"{type(error).__name__}: {shorten(error.message, _DETAIL)}"
     with suppress(HostError):
-        store.record(state, Event(clock=utc_now(), action="refuse", detail=detail))
+        store.record(store.load(), Event(clock=utc_now(), action="refuse", detail=detail))
 
 
 def _is_recorded(store: StateStore, publication: Publication) -> bool:

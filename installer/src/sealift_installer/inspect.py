@@ -2,12 +2,9 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
-from sealift_installer.authenticate import Authenticated, Terms, authenticate
-from sealift_installer.bundle import Bundle
-from sealift_installer.trust.state import StateStore
+from sealift_installer.authenticate import Authenticated
 from sealift_schemas.index import Entry
 from sealift_schemas.lean import dataclass
 from sealift_schemas.manifest import Archive, Manifest
@@ -71,15 +68,6 @@ class BundleFacts:
             "archives": [facts.to_json() for facts in self.archives],
             "warnings": list(self.warnings),
         }
-
-
-def open_bundle(bundle: Path, prefix: Path, terms: Terms) -> Authenticated:
-    """Authenticate the bundle at `bundle` by what the prefix trusts; nothing is written.
-
-    Raises:
-        Untrusted, Damaged, RefusedByPolicy, HostError, UsageError: as `authenticate` says.
-    """
-    return authenticate(Bundle(bundle), StateStore(prefix / "state").load(), terms)
 
 
 def inspect(authenticated: Authenticated) -> BundleFacts:

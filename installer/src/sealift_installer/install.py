@@ -7,13 +7,15 @@ the others whole.
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
-from sealift_installer.account import accept_bundle, accept_roots, account, note_refusal, utc_now
-from sealift_installer.authenticate import Authenticated, Terms, authenticate
+from sealift_installer.account import accept_bundle, account, note_refusal, start_from_host, utc_now
+from sealift_installer.admission import admit, load_trust
+from sealift_installer.authenticate import Authenticated, Terms
 from sealift_installer.bundle import Bundle
 from sealift_installer.chunks import read_authenticated
-from sealift_installer.errors import BundleError, SealiftError, printable
+from sealift_installer.errors import RefusedByPolicy, SealiftError, printable
 from sealift_installer.extract import Job, extract
 from sealift_installer.links import LinkStyle, check_links, make_links
 from sealift_installer.prefix import LOCK_SECONDS, Prefix, remove_tree
@@ -32,6 +34,7 @@ from sealift_installer.report import InstallReport, Outcome, Progress, Silence
 from sealift_installer.selection import select
 from sealift_installer.smoke import needs_wrapper, smoke_test
 from sealift_installer.tree import TreeWriter
+from sealift_installer.trust.host import HOST, HostPlace
 from sealift_installer.trust.state import StateStore
 from sealift_schemas.index import Entry
 from sealift_schemas.lean import dataclass, replace
@@ -43,7 +46,7 @@ class InstallOptions:
     """What is to be installed where, and on which terms.
 
     `names` empty means everything that fits this host; the overrides are reasons, as in `Terms`;
-    `lock_seconds` is how long another run is waited for.
+    `lock_seconds` is how long another run is waited for; `host` is another place in tests alone.
     """
 
     prefix: Path
@@ -52,6 +55,7 @@ class InstallOptions:
     allow_downgrade: str | None = None
     accept_expired: str | None = None
     lock_seconds: float = LOCK_SECONDS
+    host: HostPlace = HOST
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,45 +87,35 @@ def install(
     prefix = Prefix(options.prefix)
     check_prefix(str(prefix.path))
     check_apart(bundle, prefix.path)
+    host = load_trust(prefix, options.host, seconds=options.lock_seconds)
     store = StateStore(prefix.state)
-    if not store.exists():
-        store.load()  # says how to get a root, before so much as a lock file is made
     with prefix.lock(progress.note, seconds=options.lock_seconds):
         for path in prefix.exposed():
             progress.warn(f"everybody can write to {printable(str(path))}, and so change its trust")
+        start_from_host(store, host)
         store.complete()
-        for name in recover(prefix, lambda publication: account(prefix, store, publication)):
+        for name in recover(prefix, partial(account, prefix, store, host=options.host)):
             progress.note(f"finished what an earlier run began: {name}")
         seconds: dict[str, float] = {}
         with _timed(seconds, "authenticate"):
-            authenticated = _authenticate(Bundle(bundle), store, options)
+            terms = Terms(utc_now(), options.allow_downgrade, options.accept_expired)
+            authenticated = admit(Bundle(bundle), store, host, terms, options.host)
         for warning in authenticated.warnings:
             progress.warn(warning)
         return _install(_Run(prefix, store, options, progress, authenticated, seconds))
 
 
-def _authenticate(bundle: Bundle, store: StateStore, options: InstallOptions) -> Authenticated:
-    state = store.load()
-    terms = Terms(utc_now(), options.allow_downgrade, options.accept_expired)
-    try:
-        return authenticate(bundle, state, terms)
-    except BundleError as error:
-        note_refusal(store, state, error)
-        raise
-
-
 def _install(run: _Run) -> InstallReport:
     authenticated = run.authenticated
     manifest = authenticated.manifest
-    archives, skipped = select(manifest, run.options.names)
+    archives, skipped = _select(run)
     with _timed(run.seconds, "preflight"):
         present = _preflight(run, archives)
-    accept_roots(run.store, authenticated)
     outcomes = tuple(
         _attempt(run, archive, present=archive.name in present) for archive in archives
     )
     if all(outcome.status == "present" for outcome in outcomes):
-        accept_bundle(run.store, authenticated)
+        accept_bundle(run.prefix, run.store, authenticated, run.options.host)
     return InstallReport(
         stream=manifest.stream,
         epoch=manifest.epoch,
@@ -135,6 +129,15 @@ def _install(run: _Run) -> InstallReport:
         overrides=authenticated.overrides,
         seconds=run.seconds,
     )
+
+
+def _select(run: _Run) -> tuple[tuple[Archive, ...], dict[str, str]]:
+    authenticated = run.authenticated
+    try:
+        return select(authenticated.manifest, run.options.names, authenticated.policies)
+    except RefusedByPolicy as error:
+        note_refusal(run.store, error)
+        raise
 
 
 def _preflight(run: _Run, archives: tuple[Archive, ...]) -> frozenset[str]:
@@ -187,7 +190,8 @@ def _stage_and_publish(run: _Run, archive: Archive, record: Record, outcome: Out
         run.progress.step(archive.name, "publish")
         with _timed(seconds, "publish"):
             publication = _publication(run, record, staging, replaced)
-            publish(run.prefix, publication, lambda each: account(run.prefix, run.store, each))
+            host = run.options.host
+            publish(run.prefix, publication, partial(account, run.prefix, run.store, host=host))
     finally:
         if not is_pending(run.prefix, archive.name):
             with suppress(OSError):

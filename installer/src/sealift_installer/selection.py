@@ -1,16 +1,22 @@
 """Which of a bundle's archives are to be installed on this host."""
 
-from sealift_installer.errors import HostError, UsageError, printable
+from collections.abc import Mapping
+
+from sealift_installer.errors import HostError, RefusedByPolicy, UsageError, printable
 from sealift_installer.host import current_platform, fits
+from sealift_installer.trust.site import Policies, why_not
 from sealift_schemas.manifest import Archive, Manifest
 
 
 def select(
-    manifest: Manifest, names: tuple[str, ...]
+    manifest: Manifest, names: tuple[str, ...], policies: Policies = ()
 ) -> tuple[tuple[Archive, ...], dict[str, str]]:
     """Return the archives to install, and those left out with the reason.
 
+    What a policy does not allow is left out, unless it was asked for by name.
+
     Raises:
+        RefusedByPolicy: a policy does not allow what was named, or anything of the bundle.
         UsageError: a name that is not in the bundle.
         HostError: there is nothing for this host.
     """
@@ -20,7 +26,9 @@ def select(
         carried = ", ".join(known) or "no archives"
         raise UsageError(f"not in the bundle: {', '.join(unknown)}", hint=f"it carries {carried}")
     if names:
-        return tuple(known[name] for name in dict.fromkeys(names)), {}
+        named = tuple(known[name] for name in dict.fromkeys(names))
+        _check_allowed({each.name: why_not(policies, each) for each in named})
+        return named, {}
     here = current_platform()
     fitting = tuple(each for each in manifest.archives if fits(each.platform, here))
     skipped = {
@@ -34,4 +42,17 @@ def select(
             f"the bundle carries nothing for this host, {here}",
             hint=f"it is for {platforms}" if platforms else "it carries no archives",
         )
-    return fitting, skipped
+    reasons = {each.name: why_not(policies, each) for each in fitting}
+    allowed = tuple(each for each in fitting if reasons[each.name] is None)
+    if not allowed:
+        _check_allowed(reasons)
+    return allowed, {**skipped, **{name: why for name, why in reasons.items() if why is not None}}
+
+
+def _check_allowed(reasons: Mapping[str, str | None]) -> None:
+    for name, reason in reasons.items():
+        if reason is not None:
+            raise RefusedByPolicy(
+                f"{name} is not to be installed here: {reason}",
+                hint="name other archives of the bundle, or ask who wrote the policy",
+            )

@@ -51,8 +51,8 @@ def open_bundle(options: argparse.Namespace) -> "Authenticated":
         Untrusted, Damaged, RefusedByPolicy: as `authenticate` says.
     """
     from sealift_installer.account import utc_now
+    from sealift_installer.admission import open_bundle as authenticate_bundle
     from sealift_installer.authenticate import Terms
-    from sealift_installer.inspect import open_bundle as authenticate_bundle
 
     terms = Terms(utc_now(), options.allow_downgrade, options.accept_expired)
     authenticated = authenticate_bundle(options.bundle, prefix_of(options), terms)

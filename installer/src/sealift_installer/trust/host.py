@@ -14,23 +14,45 @@ import os
 import stat
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sealift_installer.errors import HostError, host_errors, mismatch, printable
 from sealift_installer.prefix import Prefix
 from sealift_installer.trust.state import StateStore, TrustState
+from sealift_schemas.lean import dataclass, replace
 from sealift_schemas.strictjson import DocumentError
 
 if TYPE_CHECKING:
     from sealift_schemas.policy import Policy
 
-# Never made of an option or the environment: who could name another one would have no policy.
-HOST_DIRECTORY = Path("/etc/sealift")
 POLICY_NAME = "policy.json"
-_ROOT = 0
 _OTHERS_WRITE = 0o022  # of group and others
+
+
+@dataclass(frozen=True, slots=True)
+class HostPlace:
+    """Where a host says what it trusts, and the uid that it must belong to.
+
+    No option and no variable makes one: who could name another place would have no policy. Tests
+    alone do.
+    """
+
+    directory: Path = Path("/etc/sealift")
+    owner: int = 0
+
+    @property
+    def prefix(self) -> Prefix:
+        """The place seen as a prefix: its state has the same files."""
+        return Prefix(self.directory)
+
+    @property
+    def store(self) -> StateStore:
+        """The host's state."""
+        return StateStore(self.directory / "state")
+
+
+HOST = HostPlace()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +75,30 @@ class HostTrust:
 NO_HOST = HostTrust()
 
 
-def load_host(directory: Path = HOST_DIRECTORY) -> HostTrust:
-    """Return what `directory` says; tests alone give another one.
+def load_host(place: HostPlace = HOST) -> HostTrust:
+    """Return what a host says: its policy, and its state if a root was imported for it.
 
     Raises:
         HostError: it is there and not to be believed: malformed, not root's, or unreadable.
         Untrusted: its state was edited, or its root was removed.
     """
-    if sys.platform == "win32" or not _is_there(directory):
-        # Owners and modes say nothing there, and the place would come from the environment.
+    host = load_policy(place)
+    return replace(host, state=_load_state(place)) if _exists(place) else host
+
+
+def load_policy(place: HostPlace = HOST) -> HostTrust:
+    """Return the policy of a host alone. Raises what `load_host` raises of `HostError`."""
+    if not _exists(place):
         return NO_HOST
-    owners = frozenset({_ROOT})
-    _check_belongs(directory, owners, stat.S_ISDIR)
-    policy = read_policy(directory / POLICY_NAME, owners)
-    return HostTrust(() if policy is None else (policy,), _load_state(directory / "state", owners))
+    owners = frozenset({place.owner})
+    _check_belongs(place.directory, owners, stat.S_ISDIR)
+    policy = read_policy(place.directory / POLICY_NAME, owners)
+    return HostTrust(() if policy is None else (policy,))
+
+
+def _exists(place: HostPlace) -> bool:
+    # On Windows owners and modes say nothing, and the place would come from the environment.
+    return sys.platform != "win32" and _is_there(place.directory)
 
 
 def add_prefix(host: HostTrust, prefix: Prefix) -> HostTrust:
@@ -80,15 +112,16 @@ def add_prefix(host: HostTrust, prefix: Prefix) -> HostTrust:
     path = prefix.state / POLICY_NAME
     if sys.platform == "win32" or not _is_there(path):
         return host
-    owners = frozenset({_ROOT, os.geteuid(), prefix.state.stat().st_uid})
+    owners = frozenset({HOST.owner, os.geteuid(), prefix.state.stat().st_uid})
     policy = read_policy(path, owners)
     return host if policy is None else replace(host, policies=(*host.policies, policy))
 
 
-def may_raise(directory: Path = HOST_DIRECTORY) -> bool:
-    """Tell whether this run can write the host's state, which is root's to do."""
-    state = directory / "state"
-    return os.access(state, os.W_OK | os.X_OK) and state.stat().st_uid == os.geteuid()
+def may_raise(place: HostPlace) -> bool:
+    """Tell whether this run may and can write the host's state, which is root's to do."""
+    if sys.platform == "win32" or os.geteuid() != place.owner:
+        return False
+    return os.access(place.directory / "state", os.W_OK | os.X_OK)
 
 
 def read_policy(path: Path, owners: frozenset[int]) -> PolicyFile | None:
@@ -126,19 +159,19 @@ def _open(path: Path) -> int:
         raise
 
 
-def _load_state(directory: Path, owners: frozenset[int]) -> TrustState | None:
+def _load_state(place: HostPlace) -> TrustState | None:
     """Return the host's state; None where no root was ever imported for the host."""
-    if not _is_there(directory):
+    store = place.store
+    if not _is_there(store.directory):
         return None
-    _check_belongs(directory, owners, stat.S_ISDIR)
-    store = StateStore(directory)
-    if not store.exists() and not store.log.path.exists():
-        return None
+    owners = frozenset({place.owner})
+    _check_belongs(store.directory, owners, stat.S_ISDIR)
     for name in ("roots", "trust.json", "receipts.jsonl"):
-        path = directory / name
+        path = store.directory / name
         if _is_there(path):
             _check_belongs(path, owners, stat.S_ISDIR if name == "roots" else stat.S_ISREG)
-    return store.load()
+    # Receipts without a state are no fresh start: `load` says so.
+    return store.load() if store.exists() or store.log.path.exists() else None
 
 
 def _is_there(path: Path) -> bool:

@@ -8,113 +8,36 @@ back to an older one, without the other.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from sealift_installer.durable import make_directory, sync_directory, write_durably
 from sealift_installer.errors import HostError, Untrusted, host_errors, mismatch, printable
 from sealift_installer.limits import LIMITS, Limits
-from sealift_installer.receipts import (
-    Event,
-    ReceiptLog,
-    hash_line,
-)
+from sealift_installer.receipts import Event, ReceiptLog, hash_line
 from sealift_installer.trust.roots import TrustedRoot, read_first_root
-from sealift_schemas.manifest import STREAM, Manifest
-from sealift_schemas.pattern import Pattern
-from sealift_schemas.receipt import FIRST, LINE_LIMIT, Receipt
-from sealift_schemas.strictjson import SHA256, DocumentError, Fields, check_text, encode, parse
+from sealift_installer.trust.trusted import (
+    FORMAT,
+    StreamState,
+    TrustState,
+    read_lineage,
+    read_streams,
+)
+from sealift_schemas.lean import replace
+from sealift_schemas.receipt import LINE_LIMIT, Receipt
+from sealift_schemas.strictjson import DocumentError, Fields, parse
 
-FORMAT = 1
+__all__ = ["StateStore", "StreamState", "TrustState"]
+
 _LIMIT = 16 * 1024 * 1024
-_VERSION = Pattern(r"[1-9][0-9]{0,6}")
 _HINT = (
     "restore the folder of the state from a backup; or move it away and import the root anew, "
     "which forgets which bundles were accepted"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class StreamState:
-    """The newest bundle of a stream that was accepted, and its signed time."""
-
-    epoch: int
-    sequence: int
-    manifest: str
-    created: str
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the counter as JSON values."""
-        return {
-            "epoch": self.epoch,
-            "sequence": self.sequence,
-            "manifest": self.manifest,
-            "created": self.created,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class TrustState:
-    """What the target trusts. `receipts` counts the lines of the record, `head` is its last hash.
-
-    `last` is the last line itself, empty when there is none.
-    """
-
-    root: TrustedRoot
-    streams: Mapping[str, StreamState] = field(default_factory=dict)
-    receipts: int = 0
-    head: str = FIRST
-    last: bytes = b""
-
-    @property
-    def floor(self) -> str:
-        """The newest signed time that was accepted: the clock cannot honestly be behind it.
-
-        A stream whose epoch was raised since does not count: after a key was stolen its times
-        may be from any year.
-        """
-        rules = self.root.root.streams
-        times = [self.root.root.created]
-        for name, stream in self.streams.items():
-            if name not in rules or stream.epoch >= rules[name].epoch:
-                times.append(stream.created)
-        return max(times)
-
-    def with_roots(self, roots: Iterable[TrustedRoot]) -> "TrustState":
-        """Return the state with the last of `roots` trusted; the same if there is none."""
-        newest = self.root
-        for root in roots:
-            newest = root
-        return replace(self, root=newest)
-
-    def with_bundle(self, manifest: Manifest, manifest_sha256: str) -> "TrustState":
-        """Return the state after a bundle was accepted. A counter never goes down by it."""
-        accepted = StreamState(manifest.epoch, manifest.sequence, manifest_sha256, manifest.created)
-        seen = self.streams.get(manifest.stream)
-        if seen is not None and (seen.epoch, seen.sequence) >= (manifest.epoch, manifest.sequence):
-            return self
-        return replace(self, streams={**self.streams, manifest.stream: accepted})
-
-    @property
-    def sha256(self) -> str:
-        """The hash of roots and counters, which the receipts carry."""
-        return hashlib.sha256(encode(self._trusted())).hexdigest()
-
-    def encode(self) -> bytes:
-        """Return the bytes of the file."""
-        trusted = self._trusted()
-        last = self.last.decode("ascii")
-        return encode({**trusted, "receipts": self.receipts, "last": last}, indent=2)
-
-    def _trusted(self) -> dict[str, Any]:
-        lineage = self.root.lineage
-        return {
-            "format": FORMAT,
-            "roots": {str(version): lineage[version] for version in sorted(lineage)},
-            "streams": {name: stream.to_json() for name, stream in sorted(self.streams.items())},
-        }
+_IMPORT = (
+    "get the first root and its SHA-256 from the site, by hand, then: "
+    "unseal trust import FILE --sha256 HEX"
+)
 
 
 class StateStore:
@@ -135,8 +58,10 @@ class StateStore:
         with host_errors("cannot look for the state"):
             return self._file.exists()
 
-    def load(self) -> TrustState:
+    def load(self, *, removed: bool = False) -> TrustState:
         """Return the state, in agreement with the receipts. Nothing is written.
+
+        With `removed` also one whose root is not trusted any more.
 
         Raises:
             Untrusted: there is no root, or state and receipts contradict each other.
@@ -150,6 +75,10 @@ class StateStore:
                 break
         state = self._decode(data)
         self._missing(state, tail.head, tail.torn)
+        if state.removed and not removed:
+            raise Untrusted(
+                f"this target trusts no root any more, it was removed: {self._file}", hint=_IMPORT
+            )
         return state
 
     def record(self, state: TrustState, event: Event) -> TrustState:
@@ -193,8 +122,7 @@ class StateStore:
             raise Untrusted(f"the state is gone, but not its receipts: {self._file}", hint=_HINT)
         raise Untrusted(
             f"this target trusts no root yet: {self._file} does not exist",
-            hint="get the first root and its SHA-256 from the site, by hand, then: "
-            "unseal trust import FILE --sha256 HEX",
+            hint=_IMPORT,
         )
 
     def _decode(self, data: bytes) -> TrustState:
@@ -203,15 +131,19 @@ class StateStore:
         try:
             with Fields(parse(data, what=what, limit=_LIMIT), what) as fields:
                 fields.constant("format", FORMAT)
-                lineage = _lineage(fields)
-                streams = _streams(fields)
+                removed = fields.has("removed")
+                if removed and not fields.flag("removed"):
+                    fields.fail("removed", "true, where it is there", found=False)
+                lineage = read_lineage(fields)
+                streams = read_streams(fields)
                 receipts = fields.integer("receipts", minimum=1)
                 last = fields.text("last").encode("ascii", "replace")
             receipt = Receipt.read(last, what="the last receipt")
         except DocumentError as error:
             message = f"the state is malformed: {self._file}: {printable(str(error))}"
             raise Untrusted(message, hint=_HINT) from None
-        state = TrustState(self._read_root(lineage), streams, receipts, hash_line(last), last)
+        root = self._read_root(lineage)
+        state = TrustState(root, streams, receipts, hash_line(last), last, removed)
         if receipt.number != receipts or receipt.state != state.sha256:
             raise Untrusted(
                 mismatch(
@@ -240,7 +172,7 @@ class StateStore:
             make_directory(self.directory, self.directory)
         if not self.exists() and not self.log.path.exists() and state.receipts == 0:
             return
-        stored = self.load()
+        stored = self.load(removed=True)
         if stored.head != state.head:
             raise HostError("the state was changed by somebody else meanwhile")
         tail = self.log.read_tail()
@@ -273,27 +205,3 @@ class StateStore:
 
 def _stored_name(version: int) -> str:
     return f"roots/{version}.root.dsse.json"
-
-
-def _lineage(fields: Fields) -> dict[int, str]:
-    lineage = {}
-    for version, sha256, place in fields.mapping("roots"):
-        number = int(check_text(version, place, _VERSION, "a version"))
-        lineage[number] = check_text(sha256, place, SHA256, "64 hexadecimal digits")
-    if not lineage:
-        raise DocumentError(fields.place("roots"), "at least one root", "none")
-    return lineage
-
-
-def _streams(fields: Fields) -> dict[str, StreamState]:
-    streams = {}
-    for name, value, place in fields.mapping("streams"):
-        check_text(name, place, STREAM, "a stream's name")
-        with Fields(value, place) as stream:
-            streams[name] = StreamState(
-                epoch=stream.integer("epoch", minimum=1),
-                sequence=stream.integer("sequence", minimum=1),
-                manifest=stream.sha256("manifest"),
-                created=stream.time("created"),
-            )
-    return streams
