@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sealift_schemas.envelope import Envelope
+from sealift_schemas.head import Head
 from sealift_schemas.index import Entry
 from sealift_schemas.lock import Lock
 from sealift_schemas.manifest import CHUNK_SIZE, PREDICATE_TYPE, STATEMENT_TYPE, Manifest
@@ -161,12 +162,27 @@ SPEC: dict[str, Any] = {
             "strip": 1,
             "links": {"node": "bin/node"},
             "prefix": "/opt/node",
+            "checksums": "https://example.invalid/SHASUMS256.txt",
+            "attestation": "https://example.invalid/node.zip.sigstore.json",
         }
     ],
     "package": [
         {"request": "ruff==0.15.1", "platforms": ["linux-x86_64-gnu"], "links": {"r": "bin/ruff"}}
     ],
     "installed": [{"path": "/usr/bin/python3"}],
+    "upstream": {
+        "check": "require",
+        "trusted_root": "trusted_root.jsonl",
+        "publisher": [
+            {
+                "prefix": "https://example.invalid/",
+                "repository": "https://github.com/example/project",
+                "workflow": ".github/workflows/release.yml",
+                "issuer": "https://token.example.invalid",
+            },
+            {"package": "ruff", "identity": "release@example.invalid"},
+        ],
+    },
 }
 
 LOCK: dict[str, Any] = {
@@ -492,10 +508,29 @@ RECEIPT: dict[str, Any] = {
         "root_version": 2,
         "signers": [sha256("a")],
     },
-    "archive": {"name": KEY, "sha256": sha256("cpython"), "path": "/opt/sealift/installs/" + KEY},
+    "archive": {
+        "name": KEY,
+        "sha256": sha256("cpython"),
+        "path": "/opt/sealift/installs/" + KEY,
+        "index": sha256("index"),
+        "members": 4000,
+        "unpacked": 1_000_000,
+    },
     "root_version": 2,
     "state": sha256("state"),
     "overrides": {"accept-expired": "the ship is at sea"},
+}
+
+HEAD: dict[str, Any] = {
+    "format": 1,
+    "host": "target",
+    "prefix": "/opt/sealift",
+    "receipts": 12,
+    "first": sha256("first"),
+    "head": sha256("last"),
+    "clock": CREATED,
+    "floor": CREATED,
+    "tool": "unseal 0.1.0",
 }
 
 ENVELOPE: dict[str, Any] = {
@@ -510,7 +545,10 @@ GOOD: dict[str, tuple[str, dict[str, Any]]] = {
     "spec": ("spec", SPEC),
     "lock": ("lock", LOCK),
     "root": ("root", ROOT),
+    "draft": ("draft", {**ENVELOPE, "payloadType": ROOT_PAYLOAD_TYPE, "signatures": []}),
+    "signed draft": ("draft", {**ENVELOPE, "payloadType": ROOT_PAYLOAD_TYPE}),
     "receipt": ("receipt", RECEIPT),
+    "head": ("head", HEAD),
     "envelope": ("envelope", ENVELOPE),
     "provenance": ("provenance", PROVENANCE),
     "vsa": ("vsa", VSA),
@@ -522,8 +560,10 @@ READERS: dict[str, Callable[[Any], object]] = {
     "spec": Spec.from_json,
     "lock": lambda value: Lock.read(encode(value)),
     "root": lambda value: Root.read(encode(value), what="root", limit=LIMIT),
+    "draft": lambda value: read_draft(encode(value), what="draft", limit=LIMIT),
     "index": lambda value: Entry.from_json(value, "line"),
     "receipt": lambda value: Receipt.read(encode(value), what="receipt"),
+    "head": lambda value: Head.read(encode(value), what="head"),
     "envelope": lambda value: Envelope.read(encode(value), what="envelope", limit=LIMIT),
     "provenance": lambda value: Provenance.read(encode(value), limit=LIMIT),
     "vsa": lambda value: Summary.read(encode(value), limit=LIMIT),

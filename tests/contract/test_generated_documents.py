@@ -296,7 +296,15 @@ receipts = st.builds(
         signers=st.lists(sha256, max_size=2).map(tuple),
     ),
     archive=st.none()
-    | st.builds(ArchiveIdentity, name=like(TOOL_NAME.pattern), sha256=sha256, path=text),
+    | st.builds(
+        ArchiveIdentity,
+        name=like(TOOL_NAME.pattern),
+        sha256=sha256,
+        path=text,
+        index=st.none() | sha256,
+        members=st.none() | counts,
+        unpacked=st.none() | counts,
+    ),
     root_version=st.none() | counts,
     state=st.none() | sha256,
     overrides=st.dictionaries(text, text, max_size=2),

@@ -5,16 +5,19 @@ edited, removed or put elsewhere is found. The first line names 64 zeros.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from sealift_schemas.keys import TOOL_NAME
+from sealift_schemas.lean import dataclass, field
 from sealift_schemas.manifest import STREAM
 from sealift_schemas.strictjson import SHA256, Fields, encode, parse
 
 FORMAT = 1
 FIRST = "0" * 64
-ACTIONS = ("trust", "install", "refuse")
+ACTIONS = (
+    *("trust", "install", "refuse"),
+    *("activate", "rollback", "uninstall", "repair", "relocate"),
+)
 LINE_LIMIT = 256 * 1024
 
 
@@ -56,11 +59,18 @@ class BundleIdentity:
 
 @dataclass(frozen=True, slots=True)
 class ArchiveIdentity:
-    """Which archive was installed, and where to."""
+    """Which archive it is about, where it stands, and what was written there.
+
+    `index` is the SHA-256 of the index that says what belongs there, `members` and `unpacked`
+    count what it installs: members of any type, and bytes.
+    """
 
     name: str
     sha256: str
     path: str
+    index: str | None = None
+    members: int | None = None
+    unpacked: int | None = None
 
     @classmethod
     def from_json(cls, value: object, where: str) -> "ArchiveIdentity":
@@ -70,11 +80,20 @@ class ArchiveIdentity:
                 name=fields.text("name", TOOL_NAME, "an install key or a tool's directory name"),
                 sha256=fields.sha256("sha256"),
                 path=fields.text("path"),
+                index=fields.sha256("index") if fields.has("index") else None,
+                members=fields.integer("members") if fields.has("members") else None,
+                unpacked=fields.integer("unpacked") if fields.has("unpacked") else None,
             )
 
     def to_json(self) -> dict[str, Any]:
         """Return the identity as JSON values."""
-        return {"name": self.name, "sha256": self.sha256, "path": self.path}
+        written = {"index": self.index, "members": self.members, "unpacked": self.unpacked}
+        return {
+            "name": self.name,
+            "sha256": self.sha256,
+            "path": self.path,
+            **{name: value for name, value in written.items() if value is not None},
+        }
 
 
 @dataclass(frozen=True, slots=True)
