@@ -26,6 +26,7 @@ from sealift_schemas import (
     lock,
     manifest,
     network,
+    publishers,
     root,
     spec,
     statement,
@@ -54,9 +55,9 @@ READER_ONLY: dict[Rule, str] = {
     ("vsa", "SLSA_BUILD_LEVEL_UNEVALUATED.*", ""): "what follows from other fields",
     ("root", "keys of this root", ""): "a reference to another object",
     ("root", r"an integer from 1 to [12]", r"\d{1,16}"): "a threshold within the count of keys",
-    ("root|envelope", "base64", ""): "padding, which the pattern counts only roughly",
+    ("root|envelope|draft", "base64", ""): "padding, which the pattern counts only roughly",
     ("index", "ascending offsets inside of the template", ""): "an order, and another field",
-    ("envelope", "the canonical encoding of the envelope", ""): "the bytes of the document",
+    ("envelope|draft", "the canonical encoding of the envelope", ""): "the bytes of the document",
     (".*", "integers only", r"-?\d+\.0"): "JSON Schema takes 1.0 for an integer",
     ("spec|index", "an integer from .*|1", r"-?\d+\.0"): "as above, where TOML was read",
     (".*", "Unicode text", "a lone surrogate"): "a schema sees characters, not encodings",
@@ -186,7 +187,7 @@ def joined(schema: str, document: dict[str, Any]) -> Iterator[Any]:
         yield replaced(document, ("predicate", "archives", 1, "name"), name)
     elif schema == "lock":
         yield replaced(document, ("archives", 1, "name"), document["archives"][0]["name"])
-    elif schema == "envelope":
+    elif schema in {"envelope", "draft"}:
         yield dict(reversed(document.items()))
 
 
@@ -256,6 +257,11 @@ PATTERNS = {
     "base64": envelope.BASE64,
     "publicKey": root.PUBLIC,
     "escaping": index.ESCAPING,
+    "package": publishers.PACKAGE,
+    "repository": publishers.REPOSITORY,
+    "identity": publishers.IDENTITY,
+    "workflow": publishers.WORKFLOW,
+    "issuer": publishers.ISSUER,
     "upstreamDetail": upstream.DETAIL,
     "upstreamName": upstream.FILE_NAME,
     "upstreamSource": upstream.SOURCE,

@@ -17,6 +17,7 @@ from sealift_schemas.manifest import (
 )
 from sealift_schemas.network import Network
 from sealift_schemas.pattern import Pattern
+from sealift_schemas.publishers import Upstream
 from sealift_schemas.strictjson import Fields
 
 FORMAT = 1
@@ -63,7 +64,8 @@ class UrlWanted:
 
     `strip` is the number of leading folders to take off (none given: one, where all members
     share one); `links` maps command names to paths in the installed tree; `prefix` is what the
-    archive was built for, where it is to be relocated.
+    archive was built for, where it is to be relocated; `checksums` and `attestation` are addresses
+    of a list of digests and of a Sigstore bundle by its publisher.
     """
 
     url: str
@@ -75,6 +77,8 @@ class UrlWanted:
     strip: int | None = None
     links: Mapping[str, str] = field(default_factory=dict)
     prefix: str | None = None
+    checksums: str | None = None
+    attestation: str | None = None
 
     @classmethod
     def from_json(cls, value: object, where: str) -> "UrlWanted":
@@ -92,6 +96,8 @@ class UrlWanted:
                 strip=fields.integer("strip", maximum=16) if fields.has("strip") else None,
                 links=read_links(fields, "links") if fields.has("links") else {},
                 prefix=fields.optional_text("prefix", PREFIX, "an absolute path"),
+                checksums=fields.optional_text("checksums"),
+                attestation=fields.optional_text("attestation"),
             )
 
 
@@ -138,7 +144,8 @@ class Spec:
     `pkcs11:` URI or an `exec:` command; `roots` is the folder of the root versions; paths are
     relative to the file. `catalogs` are files or URLs in uv's download-metadata format, in order;
     `expires_days` is how long a bundle is valid (none: without an end); `pythons` are the Python
-    versions for which unseal is carried; `network` is the way to the servers.
+    versions for which unseal is carried; `network` is the way to the servers; `upstream` is what
+    publishers are asked beside the bytes.
     """
 
     stream: str
@@ -153,6 +160,7 @@ class Spec:
     package: tuple[PackageWanted, ...] = ()
     installed: tuple[InstalledWanted, ...] = ()
     network: Network = field(default_factory=Network)
+    upstream: Upstream = field(default_factory=Upstream)
 
     @classmethod
     def from_json(cls, value: object, where: str = "sealift.toml") -> "Spec":
@@ -198,6 +206,9 @@ class Spec:
                 network=Network.from_json(fields.take("network"), fields.place("network"))
                 if fields.has("network")
                 else Network(),
+                upstream=Upstream.from_json(fields.take("upstream"), fields.place("upstream"))
+                if fields.has("upstream")
+                else Upstream(),
             )
 
 
