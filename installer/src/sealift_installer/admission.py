@@ -11,7 +11,6 @@ from sealift_installer.authenticate import (
     Authenticated,
     Terms,
     authenticate,
-    check_terms,
     follow_roots,
     judge,
 )
@@ -19,6 +18,7 @@ from sealift_installer.bundle import Bundle
 from sealift_installer.errors import BundleError, SealiftError, UsageError, printable
 from sealift_installer.prefix import LOCK_SECONDS, Prefix
 from sealift_installer.trust.host import HOST, HostPlace, HostTrust, add_prefix, load_host
+from sealift_installer.trust.policy import check_terms
 from sealift_installer.trust.state import StateStore
 
 

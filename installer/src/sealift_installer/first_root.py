@@ -1,4 +1,4 @@
-"""The first root by hand, and what is trusted."""
+"""The first root by hand, its removal by hand, and what is trusted."""
 
 import re
 from pathlib import Path
@@ -10,9 +10,19 @@ from sealift_installer.prefix import Prefix
 from sealift_installer.receipts import Event
 from sealift_installer.relocation import check_prefix
 from sealift_installer.report import Progress
+from sealift_installer.trust.host import (
+    HOST,
+    HostPlace,
+    add_prefix,
+    check_owner,
+    load_host,
+    load_policy,
+)
+from sealift_installer.trust.policy import check_reason
 from sealift_installer.trust.roots import TrustedRoot, follow, read_first_root
+from sealift_installer.trust.site import check_root, check_succession
 from sealift_installer.trust.state import StateStore, TrustState
-from sealift_schemas.lean import dataclass
+from sealift_schemas.lean import dataclass, replace
 from sealift_schemas.strictjson import SHA256
 
 
@@ -24,16 +34,25 @@ class Imported:
     new: bool
 
 
-def import_root(file: Path, sha256: str, prefix: Prefix, now: str, progress: Progress) -> Imported:
+def import_root(
+    file: Path,
+    sha256: str,
+    prefix: Prefix,
+    now: str,
+    progress: Progress,
+    place: HostPlace = HOST,
+) -> Imported:
     """Trust the root in `file`, whose SHA-256 a person compared; `now` is the time in UTC.
 
-    A prefix that has a root already takes only its successor, signed by the one it has.
+    A prefix that has a root already takes only its successor, signed by the one it has; one whose
+    root was removed takes any, and keeps its counters. The prefix may be the host's own place.
 
     Raises:
         UsageError: `sha256` is none.
         Untrusted: the file has another SHA-256, or the root cannot be trusted here.
+        RefusedByPolicy: a policy asks for more than the root does.
         Damaged: it is no root.
-        HostError: it cannot be read, or the state not be written.
+        HostError: it cannot be read, the state not be written, or a policy not be believed.
     """
     expected = re.sub(r"[\s:]", "", sha256).lower()
     if not SHA256.fullmatch(expected):
@@ -42,11 +61,16 @@ def import_root(file: Path, sha256: str, prefix: Prefix, now: str, progress: Pro
         data = stream.read(LIMITS.root + 1)
     given = read_first_root(data, expected)
     check_prefix(str(prefix.path))
+    _check_against_host(given, prefix, place)
     store = StateStore(prefix.state)
     with prefix.lock(progress.note):
         if not store.exists() and not store.log.path.exists():
             return _record(store, TrustState(given), given, now, "given by hand")
-        state = store.load()
+        state = store.load(removed=True)
+        if state.removed:
+            detail = "given by hand, in the place of one that was removed"
+            trusted = replace(state, root=given, removed=False)
+            return _record(store, trusted, given, now, detail)
         version = given.root.version
         known = state.root.lineage.get(version)
         if known == given.sha256:
@@ -61,23 +85,94 @@ def import_root(file: Path, sha256: str, prefix: Prefix, now: str, progress: Pro
             f"version {state.root.root.version}, {state.root.sha256}",
             f"version {version}, {given.sha256}",
         ),
-        hint="newer roots come with the bundles, each signed by the one before it",
+        hint="newer roots come with the bundles, each signed by the one before it; only if the site "
+        "lost its root keys: unseal trust remove --reason REASON, then import its new first root",
     )
 
 
-def describe_trust(state: TrustState) -> dict[str, Any]:
-    """Return what is trusted as JSON values."""
+def remove_root(
+    reason: str, prefix: Prefix, now: str, progress: Progress, place: HostPlace = HOST
+) -> TrustedRoot:
+    """Trust the root of a prefix no more; return it. Counters and receipts stay.
+
+    Raises:
+        UsageError: the reason is empty, or too long for a receipt.
+        Untrusted: there is no root, or state and receipts contradict each other.
+        HostError: the state cannot be written.
+    """
+    check_reason("--reason", reason)
+    store = StateStore(prefix.state)
+    if prefix.path == place.directory:
+        check_owner(place)
+    store.load()  # before so much as a lock file is made
+    with prefix.lock(progress.note):
+        state = store.load()
+        version = state.root.root.version
+        detail = f"root version {version} is not trusted any more: {reason}"
+        event = Event(clock=now, action="trust", detail=detail, root_version=version)
+        store.record(replace(state, removed=True), event)
+        return state.root
+
+
+def _check_against_host(given: TrustedRoot, prefix: Prefix, place: HostPlace) -> None:
+    """Check a root by the policies, and that the host does not trust another one."""
+    if prefix.path == place.directory:
+        check_owner(place)
+        host = load_policy(place)
+    else:
+        host = add_prefix(load_host(place), prefix)
+    check_root(host.policies, given.root)
+    check_succession(host.policies, given.root, given)
+    known = None if host.state is None else host.state.root.lineage.get(given.root.version)
+    if known is not None and known != given.sha256:
+        message = f"this host trusts another root version {given.root.version}"
+        raise Untrusted(
+            mismatch(f"{message}: {printable(str(place.directory))}", known, given.sha256),
+            hint="a prefix cannot trust another site than its host does",
+        )
+
+
+def describe_trust(prefix: Prefix, place: HostPlace = HOST) -> dict[str, Any]:
+    """Return what is trusted as JSON values: by the prefix, by the host, and the policies in force.
+
+    Raises:
+        Untrusted: neither has a root, or a state was edited.
+        HostError: a state or a policy cannot be read, or not be believed.
+    """
+    host = add_prefix(load_host(place), prefix)
+    store = StateStore(prefix.state)
+    if host.state is not None and (prefix.path == place.directory or not store.exists()):
+        state, new = host.state, prefix.path != place.directory
+    else:
+        state, new = store.load(removed=True), False
+    return {
+        **_describe_state(state),
+        "removed": state.removed,
+        "from_host": new,
+        "host": None
+        if host.state is None
+        else {"directory": str(place.directory), **_describe_state(host.state)},
+        "policies": [{"file": each.path, **each.policy.to_json()} for each in host.policies],
+    }
+
+
+def _describe_state(state: TrustState) -> dict[str, Any]:
     root = state.root.root
     return {
         "version": root.version,
         "sha256": state.root.sha256,
         "created": root.created,
         "expires": root.expires,
+        "schemes": list(root.schemes),
         "roles": {
             name: {"threshold": role.threshold, "keys": list(role.keys)}
             for name, role in root.roles.items()
         },
         "streams": {name: stream.to_json() for name, stream in sorted(state.streams.items())},
+        "rules": {
+            name: {"epoch": rule.epoch, "min_sequence": rule.min_sequence}
+            for name, rule in sorted(root.streams.items())
+        },
         "withdrawn": list(root.withdrawn),
         "floor": state.floor,
         "receipts": state.receipts,

@@ -1,7 +1,7 @@
 """What the commands show to people, as lines; nothing is printed here."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sealift_installer.errors import SealiftError, printable
 
@@ -126,17 +126,3 @@ def list_lines(records: Iterable[tuple["Record", bool]]) -> Iterator[str]:
     for record, there in records:
         gone = "" if there else "  (its directory is gone)"
         yield f"{record.name}  {printable(record.path)}{gone}"
-
-
-def trust_lines(trust: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what is trusted, as `first_root.describe_trust` returns it."""
-    yield f"root version {trust['version']}, made {trust['created']}"
-    yield f"sha256 {trust['sha256']}"
-    if trust["expires"]:
-        yield f"expires {trust['expires']}"
-    for name, role in trust["roles"].items():
-        yield f"{name}: {role['threshold']} of {len(role['keys'])}"
-        yield from (f"  {keyid}" for keyid in role["keys"])
-    for name, stream in trust["streams"].items():
-        yield f"stream {name}: epoch {stream['epoch']}, sequence {stream['sequence']}"
-    yield f"{trust['receipts']} receipts, head {trust['head']}"

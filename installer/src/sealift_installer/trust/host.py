@@ -124,6 +124,21 @@ def may_raise(place: HostPlace) -> bool:
     return os.access(place.directory / "state", os.W_OK | os.X_OK)
 
 
+def check_owner(place: HostPlace) -> None:
+    """Check that this run may say what the host trusts.
+
+    Raises:
+        HostError: only root may, or this system knows no such place.
+    """
+    if sys.platform == "win32":
+        raise HostError(f"this system has no {place.directory}")
+    if os.geteuid() != place.owner:
+        raise HostError(
+            f"only root can say what this host trusts: {printable(str(place.directory))}",
+            hint="run it as root, or leave --host out for a prefix of your own",
+        )
+
+
 def read_policy(path: Path, owners: frozenset[int]) -> PolicyFile | None:
     """Read a policy file; None where there is none.
 

@@ -59,18 +59,28 @@ def check_terms(terms: Terms) -> None:
         ("--allow-downgrade", terms.allow_downgrade),
         ("--accept-expired", terms.accept_expired),
     ):
-        if reason is not None and not reason.strip():
-            raise UsageError(f"{option} needs a reason, which is written to the receipt")
-        if reason is not None and len(reason) > _LONGEST_REASON:
-            raise UsageError(
-                mismatch(
-                    f"the reason of {option} is too long for a receipt",
-                    f"at most {_LONGEST_REASON} characters",
-                    f"{len(reason)} characters",
-                )
+        if reason is not None:
+            check_reason(option, reason)
+
+
+def check_reason(option: str, reason: str) -> None:
+    """Check that the reason for `option` can stand in a receipt.
+
+    Raises:
+        UsageError: it is empty, too long, or no text.
+    """
+    if not reason.strip():
+        raise UsageError(f"{option} needs a reason, which is written to the receipt")
+    if len(reason) > _LONGEST_REASON:
+        raise UsageError(
+            mismatch(
+                f"the reason of {option} is too long for a receipt",
+                f"at most {_LONGEST_REASON} characters",
+                f"{len(reason)} characters",
             )
-        if reason is not None and not _encodable(reason):
-            raise UsageError(f"the reason of {option} is not UTF-8")
+        )
+    if not _encodable(reason):
+        raise UsageError(f"the reason of {option} is not UTF-8")
 
 
 def _encodable(text: str) -> bool:

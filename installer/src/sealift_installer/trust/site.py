@@ -21,7 +21,7 @@ _TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)T")
 
 def allowed_schemes(policies: Policies) -> tuple[str, ...]:
     """Return the signature schemes that every policy lets count."""
-    allowed = SCHEMES
+    allowed: tuple[str, ...] = SCHEMES
     for file in policies:
         if file.policy.schemes is not None:
             allowed = tuple(each for each in allowed if each in file.policy.schemes)
