@@ -170,7 +170,14 @@ def _is_recorded(store: StateStore, publication: Publication) -> bool:
 
 def _identity(publication: Publication) -> ArchiveIdentity:
     record = publication.record
-    return ArchiveIdentity(name=record.name, sha256=record.archive, path=record.path)
+    return ArchiveIdentity(
+        name=record.name,
+        sha256=record.archive,
+        path=record.path,
+        index=record.index,
+        members=record.members,
+        unpacked=record.unpacked,
+    )
 
 
 def _place(publication: Publication) -> Manifest:

@@ -8,13 +8,13 @@ not seen on this host, but against a head that was exported.
 import hashlib
 import os
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from sealift_installer import __version__
 from sealift_installer.durable import sync_directory
 from sealift_installer.errors import Untrusted, host_errors, mismatch, printable
+from sealift_schemas.lean import dataclass, field
 from sealift_schemas.receipt import (
     FIRST,
     LINE_LIMIT,
@@ -171,7 +171,15 @@ class ReceiptLog:
             Untrusted: a line is malformed, or the chain is broken there.
             HostError: the record cannot be read.
         """
-        previous, number = FIRST, 0
+        for receipt, _ in read_chain(self.lines()):
+            yield receipt
+
+    def lines(self) -> Iterator[bytes]:
+        """Yield the lines as they are, newlines included, nothing checked.
+
+        Raises:
+            HostError: the record cannot be read.
+        """
         with host_errors("cannot read the receipts"):
             try:
                 file = self.path.open("rb")
@@ -179,9 +187,19 @@ class ReceiptLog:
                 return
             with file:
                 while line := file.readline(LINE_LIMIT + 1):
-                    number += 1
-                    yield _read_line(line, number, previous)
-                    previous = hash_line(line)
+                    yield line
+
+
+def read_chain(lines: Iterable[bytes]) -> Iterator[tuple[Receipt, bytes]]:
+    """Yield each receipt with its line, checking that each names the hash of the one before.
+
+    Raises:
+        Untrusted: a line is malformed, or the chain is broken there.
+    """
+    previous = FIRST
+    for number, line in enumerate(lines, start=1):
+        yield _read_line(line, number, previous), line
+        previous = hash_line(line)
 
 
 def _read_line(line: bytes, number: int, previous: str) -> Receipt:

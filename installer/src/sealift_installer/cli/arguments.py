@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import Protocol, cast
 
 from sealift_installer import __version__
-from sealift_installer.cli.options import Commands
+from sealift_installer.cli.options import Commands, Formatter
 
 # In the order of the help. A group such as `trust` is one line, its actions are its module's.
 COMMANDS = {
@@ -21,6 +21,7 @@ COMMANDS = {
     "install": "install what a bundle carries for this host",
     "list": "list what is installed",
     "trust": "say whose bundles are trusted",
+    "receipts": "show, check and export the record of what was done",
 }
 
 _EXIT_CODES = """exit codes:
@@ -28,6 +29,10 @@ _EXIT_CODES = """exit codes:
   1 a defect of unseal       5 refused by policy: rollback, expired, withdrawn
   2 usage                    6 this host cannot: space, permission, platform
   3 not trusted: signature, threshold, root"""
+
+
+class _Overview(Formatter, argparse.RawDescriptionHelpFormatter):
+    """Leaves the lines of the exit codes as they are."""
 
 
 class _Module(Protocol):
@@ -45,7 +50,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         prog="unseal",
         description="Check, install and relocate what sealift bundled. There is no network in it.",
         epilog=_EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Overview,
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"unseal {__version__}")
@@ -59,7 +64,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         module.describe(commands, COMMANDS[given])
     else:
         for name, text in COMMANDS.items():
-            commands.add_parser(name, help=text)
+            commands.add_parser(name, help=text, formatter_class=Formatter)
     options, rest = parser.parse_known_args(arguments)
     # argparse takes positional arguments in one run only: `install BUNDLE --prefix P KEY`.
     if rest and hasattr(options, "names") and not any(word.startswith("-") for word in rest):

@@ -1,0 +1,61 @@
+"""Writes what leaves the host: the record and its head, signed where the host has a key."""
+
+import os
+from pathlib import Path
+
+from sealift_installer.account import utc_now
+from sealift_installer.durable import sync_directory
+from sealift_installer.errors import UsageError, host_errors, printable
+from sealift_installer.hostkey import HostKey, create_host_key, load_host_key
+from sealift_installer.prefix import Prefix
+from sealift_installer.receipts import Event
+from sealift_installer.report import Progress
+from sealift_installer.trail import Trail
+from sealift_installer.trust.state import StateStore
+
+
+def write_export(file: Path, trail: Trail, prefix: Prefix, *, head_alone: bool) -> str | None:
+    """Write the trail and its head to the new file `file`; return the key id that signed it.
+
+    Raises:
+        UsageError: the file is there already: an export may be the only witness of a record.
+        HostError: it cannot be written, or the key of this host cannot be used.
+    """
+    key = load_host_key(prefix.state)
+    head = trail.head(str(prefix.path), utc_now())
+    last = head.encode() if key is None else key.sign(head).encode()
+    lines = (last,) if head_alone else (*trail.lines, last)
+    temporary = file.with_name(f".{file.name}.tmp")
+    with host_errors("cannot write the export"):
+        if os.path.lexists(file):
+            raise UsageError(
+                f"there is such a file already: {printable(str(file))}",
+                hint="choose another name: earlier exports show that nothing was written anew",
+            )
+        try:
+            with temporary.open("wb") as stream:
+                stream.writelines(lines)
+                stream.flush()
+                os.fsync(stream.fileno())
+            temporary.replace(file)
+            sync_directory(file.absolute().parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+    return None if key is None else key.keyid
+
+
+def make_key(prefix: Prefix, algorithm: str, progress: Progress) -> HostKey:
+    """Make the key of this host; a receipt names it.
+
+    Raises:
+        UsageError: there is one already.
+        Untrusted: this prefix has no record yet, as it trusts no root.
+        HostError: it cannot be written.
+    """
+    store = StateStore(prefix.state)
+    store.load()  # says how to get a root, before anything is made
+    with prefix.lock(progress.note):
+        key = create_host_key(prefix.state, algorithm)
+        detail = f"made the key of this host: {key.keyid}"
+        store.record(store.load(), Event(clock=utc_now(), action="trust", detail=detail))
+    return key
