@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar
 
-from sealift_schemas.strictjson import DocumentError
-
 
 class SealiftError(Exception):
     """Something that a person can act on; never a defect of this program.
@@ -98,6 +96,8 @@ def mismatch(what: str, expected: object, computed: object) -> str:
 @contextmanager
 def documents_damaged(what: str) -> Iterator[None]:
     """Turn a malformed document inside of a bundle into `Damaged`, naming it `what`."""
+    from sealift_schemas.strictjson import DocumentError
+
     try:
         yield
     except DocumentError as error:

@@ -1,0 +1,38 @@
+"""What a command imports decides when it starts: what takes long is not to come back unnoticed."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from target import Target, tool
+
+# `inspect` comes with `dataclasses`, every compression with `shutil`.
+HEAVY = {"dataclasses", "inspect", "shutil", "lzma", "ctypes", "subprocess", "tempfile", "email"}
+
+
+def imported(*words: str | Path) -> set[str]:
+    """Return the modules that a command has imported when it is done."""
+    code = "import sys; from sealift_installer.cli import main\ntry: main(sys.argv[1:])\nfinally: print(*sys.modules, file=sys.stderr)"
+    command = [sys.executable, "-c", code, *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return set(done.stderr.split())
+
+
+@pytest.mark.parametrize("words", [["--help"], ["list", "--help"], ["install", "--help"]])
+def test_help_imports_little(words: list[str]):
+    modules = imported(*words)
+    assert not modules & (HEAVY | {"json", "cryptography", "_hashlib"})
+
+
+def test_list_imports_little(tmp_path: Path):
+    assert not imported("list", "--prefix", tmp_path) & (HEAVY | {"cryptography", "_hashlib"})
+
+
+def test_verify_imports_what_it_needs(tmp_path: Path):
+    target = Target(tmp_path)
+    target.trust()
+    modules = imported("verify", target.carry(tool()), "--prefix", target.prefix.path)
+    assert "cryptography" in modules
+    assert not modules & (HEAVY | {"cryptography.x509", "isal", "py7zr", "zipfile", "tarfile"})
