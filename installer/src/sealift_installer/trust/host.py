@@ -151,9 +151,12 @@ def read_policy(path: Path, owners: frozenset[int]) -> PolicyFile | None:
 
     with host_errors("cannot read the policy"):
         descriptor = _open(path)
-        with os.fdopen(descriptor, "rb") as file:
+        try:
             _check_status(os.fstat(descriptor), path, owners, stat.S_ISREG)
-            data = file.read(LIMIT + 1)
+            with os.fdopen(descriptor, "rb", closefd=False) as file:
+                data = file.read(LIMIT + 1)
+        finally:
+            os.close(descriptor)
     try:
         return PolicyFile(str(path), Policy.read(data, what="policy"))
     except DocumentError as error:
@@ -194,7 +197,7 @@ def _is_there(path: Path) -> bool:
     with host_errors("cannot look at the policy of this host"):
         try:
             path.lstat()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return False
     return True
 
