@@ -118,7 +118,7 @@ def test_the_newest_of_each_minor_version(workshop, capsys):
         *(entry(minor=minor, patch=patch) for minor in (12, 13) for patch in (1, 2))
     )
     (workshop.served / "downloads.json").write_bytes(catalogue)
-    assert workshop.sealift("search", "--each-minor", "--json", cwd=workshop.folder) == 0
+    assert workshop.sealift("search", "--each", "minor", "--json", cwd=workshop.folder) == 0
     found = [one["key"] for one in json.loads(capsys.readouterr().out)]
     assert found == ["cpython-3.13.2-linux-x86_64-gnu", "cpython-3.12.2-linux-x86_64-gnu"]
 

@@ -72,6 +72,22 @@ def means(
     )
 
 
+def check_each(each: str | None) -> str | None:
+    """Return `each`, how many versions a request stands for.
+
+    Raises:
+        UsageError: it is neither minor nor patch.
+    """
+    if each is not None:
+        from sealift_schemas.spec import EACH
+
+        if each not in EACH:
+            raise UsageError(
+                f"--each is wrong\n  Expected: minor or patch\n  Found: {printable(each)}"
+            )
+    return each
+
+
 def reporter(*, quiet: bool) -> Callable[[str], None]:
     """Return what tells what was done: on stderr, so that results stand alone on stdout."""
     return (lambda _: None) if quiet else tell

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sealift_bundler.cli.common import Json, Offline, SiteOption, say, say_json, tell
+from sealift_bundler.cli.common import Json, Offline, SiteOption, check_each, say, say_json, tell
 from sealift_installer.errors import UsageError
 
 if TYPE_CHECKING:
@@ -42,9 +42,13 @@ def search(  # noqa: PLR0913 - the options of the command
         bool | None,
         typer.Option(help="With prereleases, or without. Default: where nothing else fits."),
     ] = None,
-    each_minor: Annotated[
-        bool, typer.Option("--each-minor", help="Of each minor version the newest patch alone.")
-    ] = False,
+    each: Annotated[
+        str | None,
+        typer.Option(
+            metavar="minor|patch",
+            help="The newest patch of each minor version, or every patch. Default: every patch.",
+        ),
+    ] = None,
     site: SiteOption = None,
     offline: Offline = False,
     as_json: Json = False,
@@ -62,7 +66,7 @@ def search(  # noqa: PLR0913 - the options of the command
         tuple(platform_filter(text) for text in platform or ()),
         tuple(variant or ()),
         prereleases,
-        each_minor,
+        each_minor=check_each(each) == "minor",
     )
     entries = merge(_catalogs(site, offline=offline))
     found = find(entries, filters)

@@ -9,6 +9,7 @@ from sealift_bundler.cli.common import (
     Offline,
     Quiet,
     SiteOption,
+    check_each,
     means,
     open_site,
     reporter,
@@ -154,12 +155,7 @@ def _url_table(url: str, own: dict[str, Any], platforms: list[str]) -> dict[str,
 
 def _expansion(each: str | None, platforms: list[str], *, all_platforms: bool) -> dict[str, Any]:
     """Return the fields by which one request stands for many archives."""
-    from sealift_schemas.spec import EACH
-
-    if each not in {None, *EACH}:
-        raise UsageError(
-            f"--each is wrong\n  Expected: minor or patch\n  Found: {printable(each or '')}"
-        )
+    check_each(each)
     if all_platforms and platforms:
         raise UsageError("--all-platforms leaves nothing to --platform")
     wanted: dict[str, Any] = {} if each is None else {"each": each}
