@@ -10,11 +10,11 @@ import pytest
 
 from certificates import Authority
 from index_stand_in import digest_of, publish
-from loopback import Body, LoopbackServer, Status
+from loopback import Body, Gzipped, LoopbackServer, Redirect, Status
 from sealift_bundler import web
 from sealift_bundler.access import Access
 from sealift_bundler.errors import NetworkError
-from sealift_bundler.sources import pip_settings
+from sealift_bundler.sources import index_client, pip_settings
 from sealift_bundler.sources.package_index import find_package
 from sealift_bundler.sources.pip_settings import PipSettings, read_pip_settings, through_pip
 from sealift_installer.errors import UsageError
@@ -168,17 +168,23 @@ def test_a_file_without_a_digest_is_refused(index, settings):
 
 
 def test_a_fault_that_passes_is_tried_again(index, settings):
-    index.faults["/simple/a-tool/"] = [Status(503), *index.faults["/simple/a-tool/"]]
-    (found,) = find_package(PackageWanted("a-tool==1.2.0"), LINUX, settings)
-    assert found.version == "1.2.0"
-    assert len(index.paths) == 2
+    for status in (408, 429, 503):
+        index.requests.clear()
+        index.faults["/simple/a-tool/"] = [
+            Status(status, "0"),
+            *index.faults["/simple/a-tool/"][-1:],
+        ]
+        index._served.clear()
+        (found,) = find_package(PackageWanted("a-tool==1.2.0"), LINUX, settings)
+        assert found.version == "1.2.0"
+        assert len(index.paths) == 2
 
 
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        (Status(500), "the package index answered 500"),
-        (Status(403), "the package index answered 403"),
+        (Status(500), "the server answered 500"),
+        (Status(403), "the server answered 403"),
         (Body(b"{}", "application/octet-stream"), "does not answer as a package index"),
         (Body(b"{", "application/vnd.pypi.simple.v1+json"), "does not answer as a package index"),
         (Body(b"[]", "application/vnd.pypi.simple.v1+json"), "does not answer as a package index"),
@@ -188,6 +194,31 @@ def test_an_index_that_does_not_answer_is_told(answer, message, index, settings)
     index.faults["/simple/a-tool/"] = [answer]
     with pytest.raises(NetworkError, match=message):
         find_package(PackageWanted("a-tool"), LINUX, settings)
+
+
+def test_an_answer_that_would_fill_the_memory_is_refused(index, settings, monkeypatch):
+    page = b'<!DOCTYPE html><a href="/x-1-py3-none-any.whl">x</a>'
+    (index.directory / "simple/a-tool").mkdir(parents=True)
+    (index.directory / "simple/a-tool/index.html").write_bytes(page)
+    index.faults["/simple/a-tool/"] = [Redirect("index.html")]
+    index.faults["/simple/a-tool/index.html"] = [Gzipped(10**9)]
+    with pytest.raises(NetworkError, match="the answer is encoded, unasked for"):
+        find_package(PackageWanted("a-tool"), LINUX, settings)
+    index.faults["/simple/a-tool/index.html"] = [Body(page, "text/html")]
+    monkeypatch.setattr(index_client, "LIMIT", len(page) - 1)
+    with pytest.raises(NetworkError, match=f"more than {len(page) - 1} bytes for one page"):
+        find_package(PackageWanted("a-tool"), LINUX, settings)
+
+
+def test_a_redirect_of_the_index_to_plain_http_is_refused(tmp_path, monkeypatch):
+    for variable in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(variable, raising=False)
+    authority = Authority(tmp_path / "authority")
+    with LoopbackServer(tmp_path, authority.server(authority.issue("server"))) as server:
+        server.faults["/simple/a-tool/"] = [Redirect("http://127.0.0.1:1/simple/a-tool/")]
+        settings = PipSettings(f"{server.url}/simple/", cert=str(authority.ca))
+        with pytest.raises(NetworkError, match=r"refused a redirect to http://127\.0\.0\.1:1"):
+            find_package(PackageWanted("a-tool"), LINUX, settings)
 
 
 def test_an_index_that_is_not_there_is_told(tmp_path):

@@ -2,9 +2,8 @@
 
 import os
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from time import sleep
 from typing import TypeVar
 
 from sealift_installer.errors import UsageError, printable
@@ -61,12 +60,6 @@ class Patience:
         pause = min(self.pause * 2.0 ** min(failures - 1, _DOUBLINGS), self.longest_pause)
         pause *= 1 + random.uniform(-self.jitter, self.jitter)  # noqa: S311 - no secret
         return max(pause, asked or 0.0)
-
-    def tries(self) -> Iterator[bool]:
-        """Yield once for each attempt whether it is the last, with a pause between them."""
-        for number in range(1, self.attempts + 1):
-            yield number == self.attempts
-            sleep(self.wait(number))
 
 
 def with_environment(patience: Patience, environment: Mapping[str, str] = os.environ) -> Patience:

@@ -1,7 +1,7 @@
 """Ask the package index that pip is configured for, by the simple repository API (PEP 503, 691)."""
 
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 from urllib.parse import urlsplit, urlunsplit
 
 import requests
@@ -14,12 +14,40 @@ from pypi_simple import (
 )
 
 from sealift_bundler import web
+from sealift_bundler.access import Access
 from sealift_bundler.errors import NetworkError
-from sealift_bundler.sources.pip_settings import PipSettings, read_pip_settings
+from sealift_bundler.sources.pip_settings import PipSettings, read_pip_settings, through_pip
+from sealift_bundler.web_faults import refusal, shown
 from sealift_installer.errors import UsageError, printable
 from sealift_schemas.strictjson import SHA256
 
-_SERVER_FAULT = 500
+# The longest pages of the public index have some 20 MB.
+LIMIT = 128 * 1024 * 1024
+
+
+class _Session(web.Session):
+    """The way to the index; what it answers is held as a whole, so there is a limit to it."""
+
+    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+        """Send a request and read the answer.
+
+        Raises:
+            NetworkError: it is too large, or encoded although nobody asked for that: a few bytes
+                could become any number of them.
+        """
+        response = super().send(request, **{**options, "stream": True})
+        # What a redirect led to has been read by the call that followed it.
+        if response._content is False:  # noqa: SLF001 - as requests marks what was not read
+            if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+                response.close()
+                raise NetworkError(f"{shown(response.url)}: the answer is encoded, unasked for")
+            with web.faults(response.url):
+                data = response.raw.read(LIMIT + 1, decode_content=False)
+            if len(data) > LIMIT:
+                response.close()
+                raise NetworkError(f"{shown(response.url)}: more than {LIMIT} bytes for one page")
+            response._content = data  # noqa: SLF001 - there is no other way to set a limit
+        return response
 
 
 class IndexClient:
@@ -40,14 +68,7 @@ class IndexClient:
                 f"the package index is no web address: {self.shown}",
                 hint="PIP_INDEX_URL names one for this command",
             )
-        session = requests.Session()
-        session.headers["User-Agent"] = "sealift"
-        if settings.cert:
-            session.verify = settings.cert
-        if settings.client_cert:
-            session.cert = settings.client_cert
-        if settings.proxy:
-            session.proxies = {"http": settings.proxy, "https": settings.proxy}
+        session = _Session(through_pip(Access(patience=web.PATIENCE), settings))
         self._index = PyPISimple(settings.index_url, session=session)
 
     def __enter__(self) -> Self:
@@ -68,13 +89,7 @@ class IndexClient:
             UsageError: the index does not know it.
             NetworkError: the index cannot be reached, or does not speak the protocol.
         """
-        for last in web.PATIENCE.tries():
-            try:
-                return self._ask(project)
-            except web.Transient:
-                if last:
-                    raise
-        raise AssertionError  # tries() always has a last one
+        return web.insist(lambda: self._ask(project), web.PATIENCE)
 
     def _ask(self, project: str) -> list[DistributionPackage]:
         timeouts = (web.PATIENCE.connect, web.PATIENCE.read)
@@ -99,9 +114,7 @@ class IndexClient:
         return [package for package in page.packages if package.package_type == "wheel"]
 
     def _refusal(self, error: requests.HTTPError) -> NetworkError:
-        status = error.response.status_code
-        kind = web.Transient if status >= _SERVER_FAULT else NetworkError
-        return kind(f"{self.shown}: the package index answered {status}")
+        return refusal(error.response, self._index.endpoint, web.PATIENCE.longest_wait)
 
 
 def digest(package: DistributionPackage) -> str:
