@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sealift_bundler.cache import Cache
+from sealift_bundler.sources.capture_memo import FOLDER
 from sealift_installer.errors import host_errors
 from sealift_schemas.lock import Lock
 
@@ -119,11 +120,21 @@ def prune(cache: Cache, needed: Mapping[str, str], *, dry_run: bool = False) -> 
         # partial/<sha256> and partial/<sha256>.json
         if kept.path.name.partition(".")[0] not in resumed
     ]
+    unneeded += [kept for kept in _files(cache, FOLDER) if _content(kept) not in resumed]
     if not dry_run:
         for kept in unneeded:
             _remove(kept)
     stays = [kept for kept in archives if kept.path.name in needed]
     return Pruned(tuple(unneeded), len(stays), sum(kept.size for kept in stays))
+
+
+def _content(kept: CachedFile) -> str:
+    """Return the SHA-256 that a note about a captured interpreter names."""
+    with host_errors("cannot read the cache"):
+        try:
+            return kept.path.read_bytes()[:64].decode("ascii", "replace")
+        except FileNotFoundError:
+            return ""
 
 
 def _unfinished(cache: Cache, folder: str) -> Iterator[CachedFile]:

@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from sealift_bundler.relocation.elf import Unpatchable, rewrite_run_paths
@@ -26,11 +26,16 @@ _PIP_SCRIPTS = ("pip", "pip3", "pip{0}")
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A member of the archive: a file's bytes on demand, or a link's target."""
+    """A member of the archive: a file's bytes on demand, or a link's target.
+
+    `source` is the file of this machine that the bytes are made of; without it they follow from
+    what the interpreter told.
+    """
 
     executable: bool = False
     read: Callable[[], bytes] | None = None
     target: str = ""
+    source: Path | None = None
 
 
 class Collector:
@@ -83,8 +88,7 @@ class Collector:
         if source.is_symlink():
             self._links[place] = source
             return
-        executable = bool(source.stat().st_mode & 0o111)
-        self.items[place] = Item(executable, lambda: self._rewritten(place, source))
+        self.items[place] = self._item(place, source)
 
     def _settle(self, place: str, source: Path) -> None:
         """Make a link to what is captured too; what leads out of the archive is copied instead."""
@@ -97,9 +101,11 @@ class Collector:
         if target is not None:
             self.items[place] = Item(target=os.path.relpath(target, PurePosixPath(place).parent))
             return
-        file = source.resolve()
-        executable = bool(file.stat().st_mode & 0o111)
-        self.items[place] = Item(executable, lambda: self._rewritten(place, file))
+        self.items[place] = self._item(place, source.resolve())
+
+    def _item(self, place: str, source: Path) -> Item:
+        executable = bool(source.stat().st_mode & 0o111)
+        return Item(executable, lambda: self._rewritten(place, source), source=source)
 
     def _rewritten(self, place: str, source: Path) -> bytes:
         with host_errors("cannot read the interpreter"):
@@ -167,7 +173,7 @@ class Collector:
         if source is not None:
             # Resolved: Debian's scripts are links to names with the architecture in front.
             script = source.resolve()
-            self.items[path] = Item(executable=True, read=lambda: self._rewritten(path, script))
+            self.items[path] = replace(self._item(path, script), executable=True)
 
     def _add_link(self, place: str, target: str) -> None:
         if PurePosixPath(place).name != target:

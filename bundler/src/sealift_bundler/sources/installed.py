@@ -13,6 +13,7 @@ from sealift_bundler.sources.capture import Collector, Item
 from sealift_bundler.sources.capture_ask import ask
 from sealift_bundler.sources.capture_check import check_captured
 from sealift_bundler.sources.capture_layout import PREFIX, Layout, lay_out
+from sealift_bundler.sources.capture_memo import fingerprint, recall, remember
 from sealift_bundler.sources.found import Found
 from sealift_installer.errors import host_errors
 from sealift_schemas.spec import InstalledWanted
@@ -25,7 +26,7 @@ _MTIME = 315532800
 def find_installed(wanted: InstalledWanted, cache: Cache) -> Found:
     """Capture an interpreter into the cache and return it as found.
 
-    The same interpreter gives the same bytes. No path of this machine is in what is returned, nor
+    The same interpreter gives the same bytes, and if the cache has them they are not made again. No path of this machine is in what is returned, nor
     in the archive where sysconfig, scripts and run paths speak of the interpreter's own places.
 
     Raises:
@@ -36,11 +37,20 @@ def find_installed(wanted: InstalledWanted, cache: Cache) -> Found:
     layout = lay_out(ask(wanted.path))
     items = Collector(layout).collect()
     filename = f"{layout.facts.key}-captured.tar.gz".replace("+", "-")
+    known = fingerprint(layout, items)
+    kept = recall(cache, known, filename)
+    if kept is not None:
+        path, sha256 = kept
+        with host_errors("cannot read the cache"):
+            return _found(layout, filename, sha256, path.stat().st_size)
     with cache.temporary() as path:
         with host_errors("cannot write the captured interpreter"):
             sha256, size = _write(path, items)
         check_captured(path, layout)
         cache.adopt(path, sha256, filename)
+    # An interpreter that changed while it was read has given what no fingerprint stands for.
+    if fingerprint(layout, items) == known:
+        remember(cache, known, sha256)
     return _found(layout, filename, sha256, size)
 
 
