@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from sealift_bundler.evidence.collect import Collector
+from sealift_bundler.evidence.findings import Findings
 from sealift_bundler.inspection_added import EXTERNALLY_MANAGED, find_interpreter
 from sealift_bundler.inspection_layout import find_layout
 from sealift_bundler.inspection_needs import find_requirements
@@ -31,7 +33,7 @@ class Inspection:
 
     `entries` is the index, `templates` the bytes of all templates by SHA-256; `members` and
     `unpacked` (bytes) count what is installed; `interpreter` is the program that must start;
-    `links` are the commands that the archive offers by itself.
+    `links` are the commands that the archive offers by itself; `findings` is what its SBOM names.
     """
 
     entries: tuple[Entry, ...]
@@ -41,6 +43,7 @@ class Inspection:
     requires: Requirements
     interpreter: str | None
     links: Mapping[str, str]
+    findings: Findings = field(default_factory=Findings, repr=False)
 
 
 def inspect_archive(archive: LockedArchive, path: Path) -> Inspection:
@@ -51,7 +54,8 @@ def inspect_archive(archive: LockedArchive, path: Path) -> Inspection:
         HostError: it cannot be read.
     """
     with _naming(archive):
-        members = scan_archive(archive, path)
+        collector = Collector(archive)
+        members = scan_archive(archive, path, collector)
         placed = place_members(members, find_layout(archive, members), archive.prefix)
         book = _Book()
         relocated = relocate_members(archive, placed)
@@ -74,6 +78,7 @@ def inspect_archive(archive: LockedArchive, path: Path) -> Inspection:
         requires=find_requirements(archive, needs, [entry.path for entry in entries if entry.path]),
         interpreter=added.interpreter,
         links=_links(archive, placed),
+        findings=collector.findings(),
     )
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from sealift_bundler.evidence.collect import Collector
 from sealift_bundler.inspection_source import CachedArchive
 from sealift_bundler.relocation.elf_needs import MAGIC, ElfNeeds, read_needs
 from sealift_installer.archives import Member, MemberType, read_members
@@ -49,21 +50,26 @@ class Scanned:
     needs: ElfNeeds | None = None
 
 
-def scan_archive(archive: LockedArchive, path: Path) -> list[Scanned]:
+def scan_archive(
+    archive: LockedArchive, path: Path, collector: Collector | None = None
+) -> list[Scanned]:
     """Read the archive at `path`, and return its members in archive order.
+
+    Every file is shown to `collector` as well, so that nothing has to be read twice.
 
     Raises:
         Damaged: it is not what the lock says, malformed, or hostile.
         HostError: it cannot be read.
     """
     source = CachedArchive(archive.filename, path, archive.sha256)
+    collector = collector or Collector(archive)
     prefix = (archive.prefix or "").encode("utf-8")
     found = []
     held = 0
     for member in read_members(archive.format, source):
         scanned = Scanned(member.name, member.type, member.size, member.executable, member.target)
         if member.type == "file":
-            _scan_file(scanned, member, prefix)
+            _scan_file(scanned, member, prefix, collector)
         held += len(scanned.data or b"")
         if held > HELD_LIMIT:
             raise Damaged(f"{source.name}: more than {HELD_LIMIT} bytes of text name the prefix")
@@ -71,7 +77,7 @@ def scan_archive(archive: LockedArchive, path: Path) -> list[Scanned]:
     return found
 
 
-def _scan_file(scanned: Scanned, member: Member, prefix: bytes) -> None:
+def _scan_file(scanned: Scanned, member: Member, prefix: bytes, collector: Collector) -> None:
     computed = hashlib.sha256()
     data = bytearray()
     chunks = iter(member.data)
@@ -83,8 +89,9 @@ def _scan_file(scanned: Scanned, member: Member, prefix: bytes) -> None:
     scanned.head = bytes(data[:_HEAD])
     scanned.binary = b"\0" in data[:_TEXT_SAMPLE]
     if len(data) > FILE_LIMIT:
-        _scan_large(scanned, bytes(data), _hashed(chunks, computed), prefix)
+        _scan_large(scanned, bytes(data), _hashed(chunks, computed), prefix, collector)
     else:
+        collector.see(scanned.name, bytes(data))
         scanned.names_prefix = bool(prefix) and prefix in data
         if scanned.head.startswith(MAGIC):
             scanned.needs = read_needs(io.BytesIO(data))
@@ -99,29 +106,34 @@ def _hashed(chunks: Iterator[bytes], computed: "hashlib._Hash") -> Iterator[byte
         yield chunk
 
 
-def _scan_large(scanned: Scanned, start: bytes, rest: Iterator[bytes], prefix: bytes) -> None:
+def _scan_large(
+    scanned: Scanned, start: bytes, rest: Iterator[bytes], prefix: bytes, collector: Collector
+) -> None:
     """Search a file that is too large to be held; an ELF file is kept on disk to be read."""
     if not start.startswith(MAGIC):
-        scanned.names_prefix = _search(start, rest, prefix, None)
+        collector.see_large(scanned.name, _search(scanned, _joined(start, rest), prefix, None))
         return
     with host_errors("cannot keep a file to look into"), tempfile.TemporaryFile() as file:
-        scanned.names_prefix = _search(start, rest, prefix, file)
+        collector.see_large(scanned.name, _search(scanned, _joined(start, rest), prefix, file))
         file.seek(0)
         scanned.needs = read_needs(file)
 
 
-def _search(start: bytes, rest: Iterator[bytes], prefix: bytes, copy: BinaryIO | None) -> bool:
-    """Tell whether `prefix` is in the bytes; all of them are taken, and copied to `copy`."""
+def _search(
+    scanned: Scanned, chunks: Iterator[bytes], prefix: bytes, copy: BinaryIO | None
+) -> Iterator[bytes]:
+    """Hand the chunks on, copied to `copy`; note whether `prefix` is in them once all were taken."""
     found = False
     seam = b""
-    for chunk in _joined(start, rest):
+    for chunk in chunks:
         if copy is not None:
             copy.write(chunk)
         if prefix and not found:
             joined = seam + chunk
             found = prefix in joined
             seam = joined[-(len(prefix) - 1) :] if len(prefix) > 1 else b""
-    return found
+        yield chunk
+    scanned.names_prefix = found
 
 
 def _joined(start: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:

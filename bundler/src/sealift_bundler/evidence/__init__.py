@@ -1,0 +1,1 @@
+"""What is said about the archives of a bundle: provenance, SBOM, licences, publishers' evidence."""
