@@ -220,15 +220,15 @@ def _good_tars() -> list[Case]:
         "é": b"123",
     }
     everything = plain + gnu + posix + END
-    inner = header(b"a/b/up", b"2", link=b"../..") + member(b"f") + header(b"x", b"2", link=b"x")
+    inner = header(b"a/b/up", b"2", link=b"../..") + member(b"f")
     return [
         Case("tar-good", "tar", everything, tree=tree),
         Case("tar-good-padded", "tar", everything + bytes(20 * BLOCK), tree=tree, kind="odd"),
         Case(
-            "tar-good-links-to-the-top-and-in-a-circle",
+            "tar-good-link-to-the-top",
             "tar",
             inner + END,
-            tree={"a": None, "a/b": None, "a/b/up": "-> ../..", "f": b"x", "x": "-> x"},
+            tree={"a": None, "a/b": None, "a/b/up": "-> ../..", "f": b"x"},
             kind="odd",
         ),
         Case("tar-good-empty", "tar", END, tree={}, kind="odd"),

@@ -29,7 +29,10 @@ PACKERS: dict[str, tuple[Callable[[bytes], bytes], str]] = {
 
 def stream_cases() -> list[Case]:
     """Return the cases of each compression."""
-    return [case for archive_format in PACKERS for case in _cases(archive_format)]
+    reserved = bytearray(PACKERS["tar.gz"][0](member(b"a") + END))
+    reserved[3] |= 0x20
+    flagged = Case("tar.gz-reserved-flag", "tar.gz", bytes(reserved), "flag", {}, "rejected")
+    return [flagged, *(case for archive_format in PACKERS for case in _cases(archive_format))]
 
 
 def _cases(archive_format: str) -> list[Case]:

@@ -86,7 +86,7 @@ def extract(bundle: Authentic, job: Job, tree: Tree, limits: Limits = LIMITS) ->
     name = job.archive.name
     source = bundle.source(job.archive)
     lines = (entry for entry in job.entries if entry.member is not None)
-    members = read_members(job.archive.format, source, limits)
+    members = read_members(job.archive.format, source, _limits(job, limits))
     try:
         for member, entry in zip_longest(members, lines):
             _check_pair(name, member, entry)
@@ -100,6 +100,12 @@ def extract(bundle: Authentic, job: Job, tree: Tree, limits: Limits = LIMITS) ->
         if entry.member is None:
             _add(bundle, job, entry, tree, counts, None)
     return counts
+
+
+def _limits(job: Job, limits: Limits) -> Limits:
+    """Return the limits that follow from the signed index: a bomb is refused before it grows."""
+    sizes = [entry.size or 0 for entry in job.entries if entry.member is not None]
+    return limits.within(len(sizes), sum(sizes))
 
 
 def _add(

@@ -1,6 +1,6 @@
 """Every limit of the trusted side, in one place. Sizes are in bytes."""
 
-from sealift_schemas.lean import dataclass
+from sealift_schemas.lean import dataclass, replace
 
 MIB = 1024 * 1024
 
@@ -26,6 +26,12 @@ class Limits:
     component: int = 255
     depth: int = 64
     link_target: int = 1024
+    # How many links one path may lead through. Linux follows 40 (path_resolution(7)), others fewer.
+    link_chain: int = 40
+    # What a compressed tar archive becomes, headers and padding included.
+    stream: int = 1024 * 1024 * MIB
+    # The share of one member in that, beside its bytes: headers, long names, extended attributes.
+    member_headers: int = 64 * 1024
     # One extended header of a tar archive: PAX records or a GNU long name.
     extended_header: int = 1 * MIB
     # Zeros behind the end of a tar archive: writers fill up their last record.
@@ -44,6 +50,20 @@ class Limits:
     def is_bomb(self, packed: int, unpacked: int) -> bool:
         """Tell whether so many packed bytes that say they become so many are none of software."""
         return unpacked > self.unsuspected and unpacked > packed * self.ratio
+
+    def within(self, members: int, unpacked: int) -> "Limits":
+        """Return the limits of an archive whose signed index lists so many members and bytes.
+
+        A tar archive may have more members than are listed: up to three headers before each that
+        say more about it, and one for the top of the tree. None of these is more than headers.
+        """
+        stream = unpacked + (members + 16) * self.member_headers + self.padding
+        return replace(
+            self,
+            members=min(self.members, 4 * members + 16),
+            unpacked=min(self.unpacked, stream),
+            stream=min(self.stream, stream),
+        )
 
 
 LIMITS = Limits()

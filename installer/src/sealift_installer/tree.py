@@ -139,7 +139,7 @@ class TreeWriter:
         """
         for path, target in self._hardlinks.items():
             self._make_hardlink(path, target)
-        check_links(self._links)
+        check_links(self._links, self._limits)
         for path, target in self._links.items():
             directory, name = self._place(path)
             try:

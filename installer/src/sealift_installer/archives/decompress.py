@@ -8,7 +8,6 @@ is wrong or whose trailer is missing. Here a stream is read to its end, further 
 import sys
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import chain
 from typing import Protocol, cast
 
@@ -16,10 +15,13 @@ from sealift_installer.archives.sniff import SNIFFED, describe
 from sealift_installer.archives.source import ArchiveSource
 from sealift_installer.errors import Damaged, mismatch, printable
 from sealift_installer.limits import LIMITS, MIB, Limits
+from sealift_schemas.lean import dataclass
 
 # Measured on 60 MB of Python: smaller steps pay for more calls, larger ones for cold memory.
 _INPUT = 256 * 1024
 _OUTPUT = MIB
+# Where the flags are in a gzip header, and those that have no meaning.
+_GZIP_FLAGS, _GZIP_RESERVED = 3, 0xE0
 # For each format: what its data is called.
 _CALLED = {
     "tar": "a tar archive",
@@ -83,6 +85,34 @@ class _Zlib:
         return output
 
 
+class _Gzip:
+    """isal's reader of gzip, and the check that it leaves out (RFC 1952, 2.3.1.2)."""
+
+    def __init__(self, stream: Decoder, error: type[Exception]) -> None:
+        self._stream = stream
+        self._error = error
+        self._head = b""
+
+    @property
+    def eof(self) -> bool:
+        return self._stream.eof
+
+    @property
+    def needs_input(self) -> bool:
+        return self._stream.needs_input
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._stream.unused_data
+
+    def decompress(self, data: bytes | memoryview, max_length: int, /) -> bytes:
+        if len(self._head) < _GZIP_FLAGS + 1:
+            self._head += bytes(data[: _GZIP_FLAGS + 1 - len(self._head)])
+            if self._head[_GZIP_FLAGS:] and self._head[_GZIP_FLAGS] & _GZIP_RESERVED:
+                raise self._error("a reserved flag is set in its header")
+        return self._stream.decompress(data, max_length)
+
+
 def decompress(
     archive_format: str, source: ArchiveSource, limits: Limits = LIMITS
 ) -> Iterator[bytes]:
@@ -102,7 +132,9 @@ def decompress(
             mismatch(f"{printable(source.name)} is not what its format says", called, found)
         )
     codec = _CODECS[archive_format](limits)
-    yield from _decode(codec, chunks, f"{printable(source.name)} as {called}")
+    what = f"{printable(source.name)} as {called}"
+    counter = _Counter(limits, what)
+    yield from counter.limit(_decode(codec, counter.count(chunks), what))
 
 
 def raw_deflate() -> Codec:
@@ -113,6 +145,32 @@ def raw_deflate() -> Codec:
 def find_codec(archive_format: str, limits: Limits = LIMITS) -> Codec:
     """Return the codec of one of the formats `tar.*`, for what else is compressed in that way."""
     return _CODECS[archive_format](limits)
+
+
+class _Counter:
+    """Compares what comes out of a decoder with what went in, chunk by chunk."""
+
+    def __init__(self, limits: Limits, what: str) -> None:
+        self._limits = limits
+        self._what = what
+        self._packed = 0
+
+    def count(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        for chunk in chunks:
+            self._packed += len(chunk)
+            yield chunk
+
+    def limit(self, outputs: Iterator[bytes]) -> Iterator[bytes]:
+        limits, unpacked = self._limits, 0
+        for output in outputs:
+            unpacked += len(output)
+            if unpacked > limits.stream:
+                raise Damaged(f"{self._what}: it unpacks to more than {limits.stream} bytes")
+            if limits.is_bomb(self._packed, unpacked):
+                raise Damaged(
+                    f"{self._what}: {self._packed} bytes unpack to {unpacked}, and there is more"
+                )
+            yield output
 
 
 def _peek(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
@@ -173,6 +231,8 @@ def _deflate(*, gzip: bool) -> Codec:
     flag = igzip_lib.DECOMP_GZIP if gzip else igzip_lib.DECOMP_DEFLATE
     # Its type stub says that the class is an instance.
     error = cast("type[Exception]", igzip_lib.IsalError)
+    if gzip:
+        return Codec(lambda: _Gzip(igzip_lib.IgzipDecompressor(flag), error), (error,))
     return Codec(lambda: igzip_lib.IgzipDecompressor(flag), (error,))
 
 

@@ -28,8 +28,6 @@ _INVISIBLE = (
     "[\u00ad\u0600-\u0605\u061c\u06dd\u070f\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
     "\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
-# Linux follows no more links than this for one path (path_resolution(7)).
-_HOPS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,30 +83,29 @@ def check_link(path: str, target: str, limits: Limits = LIMITS) -> None:
     reason = _target_fault(target, limits)
     if not reason and (target.startswith("/") or re.match(_DRIVE, target)):
         reason = "it is absolute"
-    if not reason and _resolve(path, target, {}) is None:
+    if not reason and _resolve(path, target, {}, limits.link_chain):
         reason = "it leaves the tree"
     if reason:
         raise Damaged(f"unsafe link {_quote(path)} to {_quote(target)}: {reason}")
 
 
-def check_links(links: Mapping[str, str]) -> None:
-    """Check that no link of a tree leaves it by way of another one.
+def check_links(links: Mapping[str, str], limits: Limits = LIMITS) -> None:
+    """Check that no link of a tree leaves it by way of another one, and that each comes to an end.
 
     `a/b/c -> ../..` stays inside, and so does `d -> a/b/c/..` when it is read as text; followed by
     a kernel, `d` is the tree's parent.
 
     Args:
         links: all links of the tree, path to target; each has passed `check_link`.
+        limits: how many links may stand on the way of one.
 
     Raises:
-        Damaged: one does.
+        Damaged: one leaves the tree, goes in a circle, or through more links than are followed.
     """
     for path, target in links.items():
-        if _resolve(path, target, links) is None:
-            raise Damaged(
-                f"unsafe link {_quote(path)} to {_quote(target)}: it leaves the tree through "
-                f"another link"
-            )
+        reason = _resolve(path, target, links, limits.link_chain)
+        if reason:
+            raise Damaged(f"unsafe link {_quote(path)} to {_quote(target)}: {reason}")
 
 
 def _quote(text: str) -> str:
@@ -161,30 +158,27 @@ def _target_fault(target: str, limits: Limits) -> str:
     return reason
 
 
-def _resolve(path: str, target: str, links: Mapping[str, str]) -> list[str] | None:
-    """Follow the link at `path` through `links` as a kernel does; None when it leaves the tree.
-
-    After too many hops the place reached counts: no kernel goes on from there.
-    """
+def _resolve(path: str, target: str, links: Mapping[str, str], most: int) -> str:
+    """Follow the link at `path` through `links` as a kernel does; return what is wrong, or ""."""
     place = path.split("/")[:-1]
     ahead = target.split("/")[::-1]
-    hops = 0
+    followed = 1  # the link itself
     while ahead:
         part = ahead.pop()
         if part in {"", "."}:
             continue
         if part == "..":
             if not place:
-                return None
+                return "it leaves the tree through another link"
             place.pop()
             continue
         place.append(part)
-        followed = links.get("/".join(place)) if links else None
-        if followed is None:
+        more = links.get("/".join(place)) if links else None
+        if more is None:
             continue
-        hops += 1
-        if hops > _HOPS:
-            return place
+        followed += 1
+        if followed > most:
+            return f"it leads through more than {most} links, or in a circle"
         place.pop()
-        ahead.extend(followed.split("/")[::-1])
-    return place
+        ahead.extend(more.split("/")[::-1])
+    return ""

@@ -121,6 +121,9 @@ def _check_blocks(listing: Listing, limits: Limits) -> None:
         if limits.is_bomb(block.packed, block.size):
             raise Damaged(f"a block of {block.packed} bytes says that it unpacks to {block.size}")
         check_block(block, limits)
+    packed = sum(block.packed for block in listing.blocks)
+    if limits.is_bomb(packed, size):
+        raise Damaged(f"{packed} bytes of blocks say that they unpack to {size}")
 
 
 def _members(file: BinaryIO, listing: Listing, called: str, limits: Limits) -> Iterator[Member]:

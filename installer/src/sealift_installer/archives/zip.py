@@ -79,8 +79,11 @@ class _Reader:
                     f"member '{shown}' of {record.compressed} bytes says that it unpacks to "
                     f"{record.size}"
                 )
-        if sum(record.size for record in records) > self._limits.unpacked:
+        unpacked = sum(record.size for record in records)
+        if unpacked > self._limits.unpacked:
             raise Damaged(f"it unpacks to more than {self._limits.unpacked} bytes")
+        if self._limits.is_bomb(end, unpacked):
+            raise Damaged(f"{end} bytes of members say that they unpack to {unpacked}")
         starts = [*(record.offset for record in records), end]
         if starts[0] != 0:
             raise Damaged("there is something before its first member")
