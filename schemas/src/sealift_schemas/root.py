@@ -88,6 +88,10 @@ class Root:
                 streams=_streams(fields),
                 withdrawn=fields.texts("withdrawn", SHA256, "64 lower-case hexadecimal digits"),
             )
+        for keyid, key in root.keys.items():
+            if key.scheme not in root.schemes:
+                where = f"{what}.keys.{keyid}.scheme"
+                raise DocumentError(where, "a scheme that this root allows", key.scheme)
         for name, role in root.roles.items():
             unknown = [key for key in role.keys if key not in root.keys]
             if unknown:
