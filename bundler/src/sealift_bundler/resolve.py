@@ -191,8 +191,8 @@ def obtain_wheels(site: Site, wheels: Sequence[LockedWheel], means: Means) -> di
 
 
 def _found(archive: LockedArchive) -> Found:
-    values = {name: getattr(archive, name) for name in LockedArchive.__dataclass_fields__}
-    return Found(**values)
+    # What its publisher says beside it is not the archive's own: see sealift_bundler.upstream.
+    return Found(**{name: getattr(archive, name) for name in Found.__dataclass_fields__})
 
 
 def _distinct(found: Iterable[Found]) -> list[Found]:
