@@ -7,7 +7,7 @@ STAMP  := $(VENV)/.stamp
 MEMBERS := schemas/pyproject.toml installer/pyproject.toml bundler/pyproject.toml
 T ?= tests
 
-.PHONY: help env demo test test-slow check lint types contracts fmt bench compare pins clean
+.PHONY: help env demo test test-slow check lint types contracts fmt fuzz bench compare pins clean
 
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,12 @@ contracts: env  ## the import contracts between the three members
 fmt: env  ## format, and mend what can be mended
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+SECONDS ?= 60
+fuzz: env  ## fuzz every reader for SECONDS each (60); T=... names targets, finds are in .cache/fuzz
+	@$(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes --only-binary :all: \
+		-r requirements/fuzz.txt || echo "no wheel of atheris for $$($(BIN)/python -V)" >&2
+	$(BIN)/python tests/fuzz/run.py --seconds $(SECONDS) $(filter-out tests,$(T))
 
 bench: env  ## measure against the counterparts, write docs/benchmarks.md (S='start' for one table)
 	$(BIN)/python tests/bench/run.py $(S)
