@@ -78,6 +78,8 @@ def read_heads(values: Iterable[str]) -> tuple[list[Source], list[str]]:
 def join(sources: Sequence[Source]) -> list[Line]:
     """Join the exports of each record, and check that each continues those before it.
 
+    The clocks of the hosts say which is the newest. One that was wrong looks like a cut.
+
     Raises:
         Damaged: only the head of a record was given, so there is nothing to look into.
     """
@@ -100,9 +102,9 @@ def join(sources: Sequence[Source]) -> list[Line]:
     return lines
 
 
-def _age(source: Source) -> tuple[int, str, int]:
+def _age(source: Source) -> tuple[str, int, int]:
     head = source.export.head
-    return head.receipts, head.clock, len(source.export.receipts)
+    return head.clock, head.receipts, len(source.export.receipts)
 
 
 def continues(newest: Source, earlier: Source) -> Iterator[str]:
