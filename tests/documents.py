@@ -15,6 +15,7 @@ from sealift_schemas.head import Head
 from sealift_schemas.index import Entry
 from sealift_schemas.lock import Lock
 from sealift_schemas.manifest import CHUNK_SIZE, PREDICATE_TYPE, STATEMENT_TYPE, Manifest
+from sealift_schemas.policy import Policy
 from sealift_schemas.provenance import Provenance
 from sealift_schemas.receipt import FIRST, Receipt
 from sealift_schemas.root import Root
@@ -426,6 +427,20 @@ ROOT: dict[str, Any] = {
     "withdrawn": [sha256("withdrawn")],
 }
 
+POLICY: dict[str, Any] = {
+    "format": 1,
+    "thresholds": {"root": 2, "release": 2, "builder": 1},
+    "minimum_keys": {"root": 3, "release": 3, "builder": 1},
+    "schemes": ["ecdsa-sha2-nistp384"],
+    "forbidden_overrides": ["allow_downgrade", "accept_expired"],
+    "streams": ["site"],
+    "platforms": ["linux-x86_64-gnu", "any"],
+    "archives": ["cpython-3.13.*"],
+    "evidence": ["provenance", "vsa", "sbom"],
+    "require_expiry": True,
+    "maximum_age_days": 90,
+}
+
 ENTRIES: dict[str, dict[str, Any]] = {
     "relocated file": {
         "type": "file",
@@ -552,6 +567,7 @@ GOOD: dict[str, tuple[str, dict[str, Any]]] = {
     "envelope": ("envelope", ENVELOPE),
     "provenance": ("provenance", PROVENANCE),
     "vsa": ("vsa", VSA),
+    "policy": ("policy", POLICY),
     **{f"index: {name}": ("index", entry) for name, entry in ENTRIES.items()},
 }
 
@@ -567,6 +583,7 @@ READERS: dict[str, Callable[[Any], object]] = {
     "envelope": lambda value: Envelope.read(encode(value), what="envelope", limit=LIMIT),
     "provenance": lambda value: Provenance.read(encode(value), limit=LIMIT),
     "vsa": lambda value: Summary.read(encode(value), limit=LIMIT),
+    "policy": lambda value: Policy.read(encode(value), what="policy"),
 }
 
 

@@ -206,12 +206,13 @@ def roots(draw: st.DrawFn) -> Root:
         return Role(tuple(keys), draw(st.integers(1, len(keys))))
 
     public = st.binary(min_size=30, max_size=91)
+    schemes = tuple(draw(st.lists(st.sampled_from(SCHEMES), min_size=1)))
     return Root(
         version=draw(counts),
         created=draw(times),
         expires=draw(st.none() | times),
-        schemes=tuple(draw(st.lists(st.sampled_from(SCHEMES), min_size=1))),
-        keys={keyid: PublicKey(draw(st.sampled_from(SCHEMES)), draw(public)) for keyid in keyids},
+        schemes=schemes,
+        keys={keyid: PublicKey(draw(st.sampled_from(schemes)), draw(public)) for keyid in keyids},
         roles={name: role() for name in ROLES},
         streams=draw(
             st.dictionaries(

@@ -26,6 +26,7 @@ from sealift_schemas import (
     lock,
     manifest,
     network,
+    policy,
     publishers,
     root,
     spec,
@@ -54,6 +55,7 @@ READER_ONLY: dict[Rule, str] = {
     ("vsa", "the (archives|attestations) of the checks", ""): "compares two arrays",
     ("vsa", "SLSA_BUILD_LEVEL_UNEVALUATED.*", ""): "what follows from other fields",
     ("root", "keys of this root", ""): "a reference to another object",
+    ("root", "a scheme that this root allows", ""): "a reference to another array",
     ("root", r"an integer from 1 to [12]", r"\d{1,16}"): "a threshold within the count of keys",
     ("root|envelope|draft", "base64", ""): "padding, which the pattern counts only roughly",
     ("index", "ascending offsets inside of the template", ""): "an order, and another field",
@@ -187,6 +189,8 @@ def joined(schema: str, document: dict[str, Any]) -> Iterator[Any]:
         yield replaced(document, ("predicate", "archives", 1, "name"), name)
     elif schema == "lock":
         yield replaced(document, ("archives", 1, "name"), document["archives"][0]["name"])
+    elif schema == "root":
+        yield replaced(document, ("schemes",), document["schemes"][:1])
     elif schema in {"envelope", "draft"}:
         yield dict(reversed(document.items()))
 
@@ -266,6 +270,7 @@ PATTERNS = {
     "upstreamName": upstream.FILE_NAME,
     "upstreamSource": upstream.SOURCE,
     "linkName": manifest.LINK_NAME,
+    "archivePattern": policy.ARCHIVE_PATTERN,
 }
 
 

@@ -17,6 +17,7 @@ SCHEMAS = (
     "envelope",
     "provenance",
     "vsa",
+    "policy",
 )
 
 
