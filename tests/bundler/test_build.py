@@ -37,7 +37,7 @@ def test_a_sealed_bundle_has_the_files_of_format_1(workshop):
     names = {path.split("/")[0] for path in tree(bundle)} - {"SHA256SUMS"}
     assert {name for name in names if not name.startswith("SHA256SUMS.")} == {
         *("manifest.json", "manifest.dsse.json", "VERIFY.txt", "README.txt"),
-        *("archives", "index", "templates", "trust", "python-downloads.json"),
+        *("archives", "evidence", "index", "templates", "trust", "python-downloads.json"),
     }
     assert [archive.name for archive in manifest.archives] == [PYTHON, TOOL]
     assert manifest.created == "2023-11-14T22:13:20Z"

@@ -7,7 +7,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sealift_bundler.downloads_json import downloads_json
+from sealift_bundler.evidence.book import EvidenceBook
+from sealift_bundler.evidence.statements import Building
 from sealift_bundler.inspect import inspect_archive
+from sealift_bundler.keys import keyid
 from sealift_bundler.lock import Locked, find_misfit, read_lock, write_lock
 from sealift_bundler.paper import install_scripts, readme_text, verify_text
 from sealift_bundler.resolve import Means, make_lock, obtain, obtain_wheels
@@ -22,6 +25,7 @@ from sealift_installer.bundle import root_name
 from sealift_installer.errors import HostError
 from sealift_schemas.lock import Lock
 from sealift_schemas.manifest import Manifest
+from sealift_schemas.root import Root
 
 # Room for what stands beside the archives: indexes, templates, documents (bytes).
 _SLACK = 16 * 1024 * 1024
@@ -42,7 +46,8 @@ class Built:
 class BuildOptions:
     """How to build: where to, and signed by whom (none: unsigned).
 
-    `report` is told what changed in the lock, `step` what is being done.
+    `builders` sign what is said about how the bundle was made. `report` is told what changed in the
+    lock, `step` what is being done.
     """
 
     means: Means
@@ -51,6 +56,7 @@ class BuildOptions:
     signers: Sequence[Signer] = field(default_factory=tuple)
     report: Callable[[str], None] = lambda _: None
     step: Callable[[str], None] = lambda _: None
+    builders: Sequence[Signer] = field(default_factory=tuple)
 
 
 def current_lock(site: Site, means: Means, now: str) -> Locked:
@@ -115,11 +121,19 @@ def _write(
     paths = obtain(site, lock.archives, means)
     wheels = obtain_wheels(site, lock.wheels, means)
     draft = Draft(place, lock)
+    epoch = _epoch(lock, roots)
+    evidence = EvidenceBook(draft, Building(lock, epoch, site.spec.pythons))
     for archive, path in zip(lock.archives, paths, strict=True):
         options.step(f"inspect: {archive.name}")
-        draft.add_archive(archive, path, inspect_archive(archive, path))
+        inspection = inspect_archive(archive, path)
+        draft.add_archive(archive, path, inspection)
+        evidence.add_archive(archive, inspection.findings)
+    if wheels:
+        wheels = {**wheels, **dict(own_wheels(lock.created))}
     _add_papers(draft, lock, wheels)
-    manifest = draft.finish(_epoch(lock, roots))
+    evidence.add_wheels(wheels)
+    evidence.finish(_builders(options, roots[-1].root) if lock.archives else ())
+    manifest = draft.finish(epoch)
     for root in roots:
         draft.add_control(root_name(root.version), root.data)
     return manifest
@@ -130,9 +144,21 @@ def _epoch(lock: Lock, roots: Sequence[RootFile]) -> int:
     return 1 if rule is None else rule.epoch
 
 
+def _builders(options: BuildOptions, root: Root) -> Sequence[Signer]:
+    """Return those who sign the evidence: enough for the role, or nobody, and then say so."""
+    role = root.roles["builder"]
+    known = {keyid(one.public): one for one in options.builders if keyid(one.public) in role.keys}
+    if len(known) >= role.threshold:
+        return tuple(known.values())
+    options.report(
+        f"left out: provenance and VSA, for the role builder asks for {role.threshold} keys of "
+        f"root version {root.version} and here are {len(known)}; name them in [signing] builders"
+    )
+    return ()
+
+
 def _add_papers(draft: Draft, lock: Lock, wheels: dict[str, bytes]) -> None:
     if wheels:
-        wheels = {**wheels, **dict(own_wheels(lock.created))}
         for filename, data in sorted(wheels.items()):
             draft.add_bytes(f"unseal/wheels/{filename}", data)
         draft.add_bytes("unseal/requirements.txt", requirements_text(wheels))

@@ -35,6 +35,18 @@ def own_wheels(created: str) -> list[tuple[str, bytes]]:
     return [_wheel(name, module, created) for name, module in _DISTRIBUTIONS.items()]
 
 
+def code_wheels(created: str) -> list[tuple[str, bytes]]:
+    """Return file name and bytes of the wheels of all the code that builds: sealift's and unseal's.
+
+    Args:
+        created: as for `own_wheels`, which are among them with the same bytes.
+
+    Raises:
+        HostError: the installed code cannot be read.
+    """
+    return [_wheel("sealift", "sealift_bundler", created), *own_wheels(created)]
+
+
 def _wheel(name: str, module: str, created: str) -> tuple[str, bytes]:
     try:
         installed = distribution(name)

@@ -95,7 +95,7 @@ class Draft:
                 index=index,
                 members=members,
                 unpacked=unpacked,
-                source=self._source(archive),
+                source=describe_source(archive, self._lock.stream),
                 prefix=archive.prefix,
                 interpreter=inspection.interpreter,
                 links=links,
@@ -138,16 +138,6 @@ class Draft:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(data)
 
-    def _source(self, archive: LockedArchive) -> Source:
-        stream, filename = self._lock.stream, archive.filename
-        request = archive.request
-        if "://" in request:
-            request = public_url(request, filename, stream)
-        url = archive.url
-        if not url.startswith("installed:"):
-            url = public_url(url, filename, stream)
-        return Source(archive.source, request, url, archive.digest_source)
-
     def _copy(self, archive: LockedArchive, path: Path) -> tuple[str, ...]:
         name = f"archives/{archive.sha256[:9]}-{archive.filename}"
         split = archive.size > min(LARGEST_FILE, self._part_size)
@@ -181,6 +171,16 @@ class Draft:
                 output.write(data)
                 written += len(data)
         return BundleFile(name, written, own.hexdigest(), tuple(chunks))
+
+
+def describe_source(archive: LockedArchive, stream: str) -> Source:
+    """Return where an archive came from as it may be published: no secret, no local path."""
+    request, url = archive.request, archive.url
+    if "://" in request:
+        request = public_url(request, archive.filename, stream)
+    if not url.startswith("installed:"):
+        url = public_url(url, archive.filename, stream)
+    return Source(archive.source, request, url, archive.digest_source)
 
 
 def check_output(output: Path) -> None:

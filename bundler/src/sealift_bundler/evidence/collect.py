@@ -83,8 +83,8 @@ class Collector:
         if holds_licence(name):
             self._leave(name, "too large")
 
-    def findings(self) -> Findings:
-        """Return what was found in all that was seen."""
+    def findings(self, *left_out: str) -> Findings:
+        """Return what was found in all that was seen; `left_out` is added to what was not taken."""
         libraries = self._libraries.parts()
         parts = sorted(
             _merged([*self._parts, *libraries]),
@@ -97,7 +97,7 @@ class Collector:
             texts=self._texts,
             own=self._own,
             parts=tuple(parts[: self._limits.parts]),
-            left_out=tuple(self._left_out),
+            left_out=(*self._left_out, *left_out),
         )
 
     def _keep(self, name: str, data: bytes) -> None:

@@ -1,0 +1,104 @@
+"""Everything in evidence/ that this program says: licences, SBOM, provenance and summary.
+
+It speaks of the archives and is made before the manifest, which lists its files.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+from sealift_bundler.evidence.collect import Collector
+from sealift_bundler.evidence.findings import Findings
+from sealift_bundler.evidence.nested import read_wheel
+from sealift_bundler.evidence.sbom import PATH as SBOM_PATH
+from sealift_bundler.evidence.sbom import Sbom
+from sealift_bundler.evidence.statements import (
+    Building,
+    make_provenance,
+    make_summary,
+    policy_text,
+)
+from sealift_bundler.sign import Signer, sign_envelope
+from sealift_bundler.write import Draft
+from sealift_installer.errors import printable
+from sealift_schemas import provenance, vsa
+from sealift_schemas.lock import LockedArchive
+from sealift_schemas.manifest import PAYLOAD_TYPE
+
+LICENCES = "evidence/licenses"
+INDEX = f"{LICENCES}/INDEX.txt"
+_INDEX_HEAD = """\
+The licence texts that stand in the archives and wheels of this bundle, as they are
+there. Each line: the file in this folder without .txt, which is the SHA-256 of the
+text; the archive or wheel; where it stands in it. The texts are their authors'.
+
+"""
+
+
+class EvidenceBook:
+    """Takes what was found in each archive and writes the evidence of a bundle.
+
+    Args:
+        draft: the bundle that is being written.
+        building: the build.
+    """
+
+    def __init__(self, draft: Draft, building: Building) -> None:
+        self._draft = draft
+        self._building = building
+        self._sbom = Sbom(building)
+        self._texts: set[str] = set()
+        self._index: list[str] = []
+
+    def add_archive(self, archive: LockedArchive, found: Findings) -> None:
+        """Take an archive's findings; its licence texts are written at once.
+
+        Raises:
+            HostError: they cannot be written.
+        """
+        self._sbom.add_archive(archive, found)
+        self._add_licences(archive.name, found)
+
+    def add_wheels(self, wheels: Mapping[str, bytes]) -> None:
+        """Look into the wheels of unseal, by file name.
+
+        Raises:
+            HostError: a licence text cannot be written.
+        """
+        for filename, data in sorted(wheels.items()):
+            collector = Collector(None)
+            reason = read_wheel(filename, data, collector.see)
+            found = collector.findings(*([reason] if reason else []))
+            self._sbom.add_wheel(filename, hashlib.sha256(data).hexdigest(), found)
+            self._add_licences(filename, found)
+
+    def finish(self, builders: Sequence[Signer]) -> None:
+        """Write the SBOM and the index of licences, and the statements if somebody signs them.
+
+        Raises:
+            HostError: they cannot be written, or a signer's device does not work.
+        """
+        written = {SBOM_PATH: self._sbom.encode()}
+        if self._index:
+            written[INDEX] = (_INDEX_HEAD + "".join(sorted(self._index))).encode("utf-8")
+        for path, data in written.items():
+            self._draft.add_bytes(path, data)
+        # A statement is about something.
+        if not builders or not self._building.lock.archives:
+            return
+        digests = {path: hashlib.sha256(data).hexdigest() for path, data in written.items()}
+        self._draft.add_bytes(vsa.POLICY_PATH, policy_text())
+        made = make_provenance(self._building, digests).encode()
+        self._sign(provenance.PATH, made, builders)
+        self._sign(vsa.PATH, make_summary(self._building).encode(), builders)
+
+    def _sign(self, path: str, payload: bytes, builders: Sequence[Signer]) -> None:
+        self._draft.add_bytes(path, sign_envelope(payload, PAYLOAD_TYPE, builders).encode())
+
+    def _add_licences(self, name: str, found: Findings) -> None:
+        for sha256, text in found.texts.items():
+            if sha256 not in self._texts:
+                self._texts.add(sha256)
+                self._draft.add_bytes(f"{LICENCES}/{sha256}.txt", text)
+        self._index += [
+            f"{licence.sha256}  {name}  {printable(licence.path)}\n" for licence in found.licences
+        ]

@@ -1,0 +1,107 @@
+"""The SBOM of a bundle: CycloneDX 1.6, written as plain values.
+
+Number and time follow from the lock, so the same lock gives the same bytes. What is inside of the
+archives is what could be told from names and metadata, and `compositions` says that it is not all.
+"""
+
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+from sealift_bundler import __version__
+from sealift_bundler.evidence.findings import Findings
+from sealift_bundler.evidence.sbom_parts import archive_component, wheel_component
+from sealift_bundler.evidence.statements import Building
+from sealift_bundler.evidence.subjects import bundle_uri
+from sealift_schemas.lock import LockedArchive
+from sealift_schemas.strictjson import encode
+
+PATH = "evidence/sbom.cdx.json"
+
+
+class Sbom:
+    """An SBOM that grows archive by archive; what it holds of each is its line in the file.
+
+    Args:
+        building: the build.
+    """
+
+    def __init__(self, building: Building) -> None:
+        self._building = building
+        self._urls = {wheel.filename: wheel.url for wheel in building.lock.wheels}
+        # By reference, so that the order of adding leaves no trace.
+        self._archives: dict[str, bytes] = {}
+        self._wheels: dict[str, bytes] = {}
+
+    def add_archive(self, archive: LockedArchive, found: Findings) -> None:
+        """Add an archive with everything that was found in it."""
+        component = archive_component(archive, found)
+        self._archives[component["bom-ref"]] = encode(component).rstrip()
+
+    def add_wheel(self, filename: str, sha256: str, found: Findings) -> None:
+        """Add a wheel of unseal."""
+        component = wheel_component(filename, sha256, self._urls.get(filename), found)
+        self._wheels[component["bom-ref"]] = encode(component).rstrip()
+
+    def encode(self) -> bytes:
+        """Return the bytes of the file: one line for each component of the bundle."""
+        lines = [self._archives[reference] for reference in sorted(self._archives)]
+        lines += [self._wheels[reference] for reference in sorted(self._wheels)]
+        references = [*sorted(self._archives), *sorted(self._wheels)]
+        # The values of a JSON object, but for the components, which would take much memory.
+        head, tail = (encode(value).strip() for value in _around(self._building, references))
+        components = b",\n".join(lines)
+        return head[:-1] + b',\n"components":[\n' + components + b"\n],\n" + tail[1:] + b"\n"
+
+
+def _around(building: Building, references: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what stands before the components, and what behind them."""
+    name = bundle_uri(building.lock, building.epoch)
+    number = uuid.uuid5(uuid.NAMESPACE_URL, _identity(building, name))
+    head = {
+        "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.6",
+        "serialNumber": f"urn:uuid:{number}",
+        "version": 1,
+        "metadata": _metadata(building, name),
+    }
+    dependencies: list[dict[str, Any]] = [{"ref": name, "dependsOn": list(references)}]
+    dependencies += [{"ref": reference} for reference in references]
+    return head, {
+        "dependencies": dependencies,
+        "compositions": _compositions(name, references),
+    }
+
+
+def _identity(building: Building, name: str) -> str:
+    """Return what makes this SBOM another one: the bundle, its time, and who wrote it."""
+    return f"{name}#{building.lock.created}#{building.lock.spec}#{__version__}"
+
+
+def _metadata(building: Building, name: str) -> dict[str, Any]:
+    lock = building.lock
+    return {
+        "timestamp": lock.created,
+        "lifecycles": [{"phase": "post-build"}],
+        "tools": {
+            "components": [{"type": "application", "name": "sealift", "version": __version__}]
+        },
+        "component": {
+            "type": "file",
+            "bom-ref": name,
+            "name": lock.stream,
+            "version": f"{building.epoch}.{lock.sequence}",
+            "description": f"The bundle {lock.sequence} of the stream {lock.stream}",
+        },
+        # Nobody but the site knows a better name of the site.
+        "supplier": {"name": lock.stream},
+    }
+
+
+def _compositions(name: str, references: Sequence[str]) -> list[dict[str, Any]]:
+    """Return what is known to be all: the archives and wheels that are carried, not their insides."""
+    complete = {"aggregate": "complete", "assemblies": [name]}
+    if not references:
+        return [complete]
+    return [complete, {"aggregate": "incomplete", "assemblies": list(references)}]
