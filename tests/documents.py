@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Callable
 from typing import Any
 
+from sealift_schemas.draft import read_draft
 from sealift_schemas.envelope import Envelope
 from sealift_schemas.head import Head
 from sealift_schemas.index import Entry
@@ -18,6 +19,7 @@ from sealift_schemas.manifest import CHUNK_SIZE, PREDICATE_TYPE, STATEMENT_TYPE,
 from sealift_schemas.policy import Policy
 from sealift_schemas.provenance import Provenance
 from sealift_schemas.receipt import FIRST, Receipt
+from sealift_schemas.root import PAYLOAD_TYPE as ROOT_PAYLOAD_TYPE
 from sealift_schemas.root import Root
 from sealift_schemas.spec import Spec
 from sealift_schemas.strictjson import encode

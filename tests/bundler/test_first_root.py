@@ -5,11 +5,14 @@ from dataclasses import replace
 import pytest
 
 from sealift_bundler.keys import KeyFiles, create_key, keyid
-from sealift_bundler.roots import RootPlan, create_first_root, read_roots
+from sealift_bundler.root_drafts import create_draft, refuse_second
+from sealift_bundler.root_plan import RootPlan, first_root
+from sealift_bundler.root_publish import publish
+from sealift_bundler.roots import read_roots
 from sealift_bundler.sign import FileSigner
 from sealift_bundler.sign.signer import check_clock
 from sealift_bundler.site import format_time
-from sealift_installer.errors import Damaged, HostError, RefusedByPolicy, Untrusted, UsageError
+from sealift_installer.errors import Damaged, HostError, RefusedByPolicy, UsageError
 from sealift_installer.trust.roots import read_first_root
 
 TIME = "2026-01-31T09:00:00Z"
@@ -34,6 +37,12 @@ def plan(signers, threshold=1):
     )
 
 
+def create_first_root(directory, plan, signers):
+    """Make version 1 as `sealift root init` does, or its draft: None is returned then."""
+    refuse_second(directory)
+    return publish(directory, create_draft(directory, first_root(plan), signers))
+
+
 def test_the_installer_accepts_the_root_by_its_sha256(tmp_path, signers):
     file = create_first_root(tmp_path / "root", plan(signers, 2), signers)
     data = (tmp_path / "root" / "1.root.dsse.json").read_bytes()
@@ -52,10 +61,14 @@ def test_the_same_keys_give_the_same_bytes(tmp_path, signers):
     assert one.data == other.data
 
 
-def test_a_root_below_its_own_threshold_is_not_written(tmp_path, signers):
-    with pytest.raises(Untrusted, match="2 distinct keys"):
-        create_first_root(tmp_path / "root", plan(signers, 2), signers[:1])
-    assert not (tmp_path / "root").exists()
+def test_a_root_below_its_own_threshold_is_a_draft(tmp_path, signers):
+    assert create_first_root(tmp_path / "root", plan(signers, 2), signers[:1]) is None
+    assert [path.name for path in (tmp_path / "root").iterdir()] == ["1.root.draft.json"]
+    with pytest.raises(UsageError, match="there is no root") as caught:
+        read_roots(tmp_path / "root")
+    assert "sign the draft" in caught.value.hint
+    with pytest.raises(UsageError, match="there is a draft already"):
+        create_first_root(tmp_path / "root", plan(signers, 2), signers)
 
 
 @pytest.mark.parametrize("threshold", [0, 4])
@@ -65,7 +78,7 @@ def test_a_threshold_that_cannot_be_reached(tmp_path, signers, threshold):
 
 
 def test_a_key_named_twice_counts_once(tmp_path, signers):
-    with pytest.raises(UsageError, match=r"a threshold of 2 .* which has 1 keys"):
+    with pytest.raises(UsageError, match=r"a threshold of 2 .* which has 1 key$"):
         create_first_root(tmp_path / "root", plan(signers[:1] * 2, 2), signers[:1])
 
 

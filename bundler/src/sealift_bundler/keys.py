@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
     PublicFormat,
+    load_der_public_key,
     load_pem_private_key,
     load_pem_public_key,
 )
@@ -147,6 +148,12 @@ def describe(key: PrivateKey) -> PublicKey:
         UsageError: it is on a curve that is not supported.
     """
     return describe_public(key.public_key())
+
+
+def public_pem(key: PublicKey) -> bytes:
+    """Return the key in PEM, as `openssl pkey -pubin` reads it."""
+    loaded = load_der_public_key(key.public)
+    return loaded.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
 def keyid(key: PublicKey) -> str:

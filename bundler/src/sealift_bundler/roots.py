@@ -5,28 +5,15 @@
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sealift_bundler.keys import keyid, write_new
-from sealift_bundler.sign import Signer, check_clock, sign_envelope
 from sealift_installer.errors import UsageError, documents_damaged, host_errors
 from sealift_installer.limits import LIMITS
-from sealift_installer.trust.roots import read_first_root
 from sealift_schemas.envelope import Envelope
-from sealift_schemas.root import PAYLOAD_TYPE, ROLES, PublicKey, Role, Root, StreamRule
+from sealift_schemas.root import Root
 
 FILE = re.compile(r"([1-9][0-9]{0,3})\.root\.dsse\.json")
-
-
-@dataclass(frozen=True, slots=True)
-class RootPlan:
-    """What a first root says: keys and threshold for each role, and the stream it is for."""
-
-    stream: str
-    created: str
-    roles: Mapping[str, tuple[Sequence[PublicKey], int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,32 +35,6 @@ class RootFile:
         return f"{self.version}.root.dsse.json"
 
 
-def create_first_root(directory: Path, plan: RootPlan, signers: Sequence[Signer]) -> RootFile:
-    """Make version 1 in `directory`, signed by `signers`.
-
-    Raises:
-        UsageError: there is a root, or a threshold is larger than the number of keys.
-        Untrusted: the signers do not reach the root's own threshold; nothing is written then.
-        RefusedByPolicy: its time is more than a day ahead of the clock.
-        HostError: it cannot be written.
-    """
-    if any(_files(directory)):
-        raise UsageError(
-            f"there is a root already: {directory}",
-            hint="a published version never changes; targets trust its SHA-256",
-        )
-    check_clock(plan.created, "the root")
-    root = _first_root(plan)
-    data = sign_envelope(root.encode(), PAYLOAD_TYPE, signers).encode()
-    file = RootFile(1, data, root)
-    # The same reading as on the target: its hash is only worth printing when the threshold stands.
-    read_first_root(data, file.sha256)
-    with host_errors("cannot write the root"):
-        directory.mkdir(parents=True, exist_ok=True)
-        write_new(directory / file.name, data, 0o666)
-    return file
-
-
 def read_roots(directory: Path) -> tuple[RootFile, ...]:
     """Return all versions in `directory`, from 1; nothing here says that they are authentic.
 
@@ -83,10 +44,13 @@ def read_roots(directory: Path) -> tuple[RootFile, ...]:
         HostError: they cannot be read.
     """
     with host_errors("cannot read the roots"):
-        found = dict(sorted(_files(directory)))
+        found = dict(sorted(list_roots(directory)))
         if not found:
+            draft = (directory / "1.root.draft.json").exists()
+            hint = "sign the draft: sealift root sign --key NAME; `sealift root show` says who"
             raise UsageError(
-                f"there is no root: {directory}", hint="make one: sealift root init --key NAME"
+                f"there is no root: {directory}",
+                hint=hint if draft else "make one: sealift root init --key NAME",
             )
         files = tuple(read_root(path) for path in found.values())
     expected = tuple(range(1, len(found) + 1))
@@ -119,29 +83,13 @@ def read_root(path: Path) -> RootFile:
     return RootFile(root.version, data, root)
 
 
-def _files(directory: Path) -> list[tuple[int, Path]]:
+def list_roots(directory: Path) -> list[tuple[int, Path]]:
+    """Return the numbers and paths of the versions in `directory`, by their names alone.
+
+    Raises:
+        OSError: it cannot be looked at.
+    """
     if not directory.is_dir():
         return []
     matches = [(FILE.fullmatch(path.name), path) for path in directory.iterdir()]
     return [(int(match[1]), path) for match, path in matches if match is not None]
-
-
-def _first_root(plan: RootPlan) -> Root:
-    roles = {}
-    keys = {}
-    for name in ROLES:
-        members, threshold = plan.roles[name]
-        named = {keyid(key): key for key in members}
-        if not 1 <= threshold <= len(named):
-            raise UsageError(
-                f"a threshold of {threshold} for the role {name}, which has {len(named)} keys"
-            )
-        keys.update(named)
-        roles[name] = Role(tuple(sorted(named)), threshold)
-    return Root(
-        version=1,
-        created=plan.created,
-        keys=dict(sorted(keys.items())),
-        roles=roles,
-        streams={plan.stream: StreamRule(epoch=1, min_sequence=0)},
-    )

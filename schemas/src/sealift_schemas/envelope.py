@@ -31,8 +31,8 @@ class Envelope:
     signatures: tuple[Signature, ...]
 
     @classmethod
-    def read(cls, data: bytes, *, what: str, limit: int) -> "Envelope":
-        """Read an envelope of at most `limit` bytes.
+    def read(cls, data: bytes, *, what: str, limit: int, least: int = 1) -> "Envelope":
+        """Read an envelope of at most `limit` bytes with at least `least` signatures.
 
         Raises:
             DocumentError: it is none, or not in its canonical encoding.
@@ -41,7 +41,7 @@ class Envelope:
             # No pattern here: decoding and encoding again is as strict, and quick with megabytes.
             payload = _bytes(fields.text("payload"), fields.place("payload"))
             payload_type = fields.text("payloadType")
-            signatures = fields.items("signatures", _signature, minimum=1)
+            signatures = fields.items("signatures", _signature, minimum=least)
         envelope = cls(payload, payload_type, signatures)
         if envelope.encode() != data:
             raise DocumentError(what, "the canonical encoding of the envelope", "another one")

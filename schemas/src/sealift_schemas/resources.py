@@ -11,6 +11,7 @@ SCHEMAS = (
     "lock",
     "manifest",
     "root",
+    "draft",
     "index",
     "receipt",
     "head",

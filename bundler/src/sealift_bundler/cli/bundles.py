@@ -1,4 +1,4 @@
-"""build, sign, seal, verify, inspect: what is done with a bundle."""
+"""build, verify, inspect: what is done with a bundle."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -54,7 +54,8 @@ def build(  # noqa: PLR0913 - the options of the command
 ) -> None:
     """Lock, fetch, inspect, write, sign and seal a bundle."""
     from sealift_bundler.build import BuildOptions, build_bundle
-    from sealift_bundler.sign.references import open_signers
+    from sealift_bundler.evidence.builders import find_builders
+    from sealift_bundler.sign.references import check_quorum, open_signers
     from sealift_bundler.site import present_time
 
     here = open_site(site)
@@ -66,52 +67,19 @@ def build(  # noqa: PLR0913 - the options of the command
     ask = passphrase_source(passphrase_file, passphrase_fd)
     # Before anything is fetched: a missing key should not cost a download.
     signers = () if unsigned else open_signers(here, "release", ask)
+    if not unsigned:
+        check_quorum(here, signers)
+    told = reporter(quiet=quiet)
     options = BuildOptions(
         means(offline=offline, quiet=quiet),
         present_time(),
         output,
         signers,
-        reporter(quiet=quiet),
+        told,
         stepper(quiet=quiet),
+        find_builders(here, None if unsigned else signers, ask, told),
     )
     _say_built(build_bundle(here, options), as_json=as_json, quiet=quiet)
-
-
-def sign(
-    bundle: BundlePath,
-    *,
-    key: Annotated[list[str], typer.Option(help="A key's name, or the path of its file.")],
-    passphrase_file: PassphraseFile = None,
-    passphrase_fd: PassphraseFd = None,
-    quiet: Quiet = False,
-) -> None:
-    """Add a signature to a bundle. Look at it with `inspect` first: you vouch for it."""
-    from sealift_bundler.sign.bundle import sign_bundle
-    from sealift_bundler.sign.references import open_signer
-    from sealift_bundler.site import find_site
-
-    ask = passphrase_source(passphrase_file, passphrase_fd)
-    place = find_site(Path.cwd()) or Path.cwd()
-    signers = [open_signer(name, place, ask) for name in key]
-    names = sign_bundle(bundle, signers)
-    reporter(quiet=quiet)(f"signed {bundle}; next: sealift seal {bundle}")
-    for name in names:
-        say(name)
-
-
-def seal(
-    bundle: BundlePath,
-    *,
-    root: RootFileOption = None,
-    site: SiteOption = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
-) -> None:
-    """Check a signed bundle as targets will, and its documents against their schemas."""
-    from sealift_bundler.seal import seal_bundle
-
-    verified = seal_bundle(bundle, _trusted_root(root, site))
-    _say_verified("sealed", bundle, verified, as_json=as_json, quiet=quiet)
 
 
 def verify(
@@ -125,8 +93,8 @@ def verify(
     """Verify a bundle as a target would that trusts this root and has seen no bundle."""
     from sealift_bundler.seal import verify_bundle
 
-    verified = verify_bundle(bundle, _trusted_root(root, site))
-    _say_verified("verified", bundle, verified, as_json=as_json, quiet=quiet)
+    verified = verify_bundle(bundle, trusted_root(root, site))
+    say_verified("verified", bundle, verified, as_json=as_json, quiet=quiet)
 
 
 def inspect(
@@ -144,14 +112,14 @@ def inspect(
     from sealift_bundler.view import view_bundle
 
     known = root is not None or find_site(Path.cwd() if site is None else site) is not None
-    view = view_bundle(bundle, _trusted_root(root, site) if known else None)
+    view = view_bundle(bundle, trusted_root(root, site) if known else None)
     if as_json:
         say_json(view.to_json())
     else:
         _say_view(view, members=members)
 
 
-def _trusted_root(file: Path | None, site: Path | None) -> "TrustedRoot":
+def trusted_root(file: Path | None, site: Path | None) -> "TrustedRoot":
     """Return the root that is trusted here: from the file given by hand, else the site's first."""
     import hashlib
 
@@ -199,9 +167,10 @@ def _say_built(built: "Built", *, as_json: bool, quiet: bool) -> None:
     say(str(built.path))
 
 
-def _say_verified(
+def say_verified(
     state: str, bundle: Path, verified: "Verified", *, as_json: bool, quiet: bool
 ) -> None:
+    """Print what was verified, and by whom it is signed."""
     found, report = verified.authenticated, verified.report
     manifest = found.manifest
     if as_json:

@@ -8,7 +8,17 @@ from typing import Annotated
 import typer
 
 from sealift_bundler import __version__
-from sealift_bundler.cli import bundles, caches, comparison, lookup, site, wishes
+from sealift_bundler.cli import (
+    bundles,
+    caches,
+    comparison,
+    lookup,
+    receipts,
+    roots,
+    signing,
+    site,
+    wishes,
+)
 from sealift_bundler.cli.common import say, say_error, tell
 from sealift_installer.errors import HostError, SealiftError, printable
 from sealift_installer.streams import complete_streams, silence
@@ -27,16 +37,17 @@ app = typer.Typer(
 )
 app.command()(site.init)
 app.add_typer(site.key_app, name="key")
-app.add_typer(site.root_app, name="root")
+app.add_typer(roots.root_app, name="root")
 app.command()(lookup.search)
 app.command()(wishes.add)
 app.command()(wishes.lock)
 app.command()(bundles.build)
-app.command()(bundles.sign)
-app.command()(bundles.seal)
+app.command()(signing.sign)
+app.command()(signing.seal)
 app.command()(bundles.verify)
 app.command()(bundles.inspect)
 app.command()(comparison.diff)
+app.add_typer(receipts.receipts_app, name="receipts")
 app.add_typer(caches.cache_app, name="cache")
 
 

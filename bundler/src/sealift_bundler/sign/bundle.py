@@ -1,37 +1,140 @@
-"""Signing a bundle that was written: the manifest's envelope, and SHA256SUMS beside it."""
+"""Signing a bundle that was written: the manifest's envelope, and SHA256SUMS beside it.
+
+On another machine the bundle may be on a medium that cannot be written; its signatures then go to
+a directory of their own, and `add_signatures` brings them to the bundle.
+"""
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from sealift_bundler.keys import keyid
 from sealift_bundler.schema import check_documents
 from sealift_bundler.sign.signer import Signer, check_clock, sign_checked, sign_envelope
 from sealift_installer.bundle import CHECKSUMS, ENVELOPE, MANIFEST, Bundle, signature_name
+from sealift_installer.durable import write_durably
 from sealift_installer.errors import (
     Damaged,
+    Untrusted,
+    UsageError,
     documents_damaged,
     host_errors,
     mismatch,
 )
 from sealift_installer.limits import LIMITS
 from sealift_installer.trust.coverage import write_checksums
+from sealift_installer.trust.keys import verify_signature
+from sealift_installer.trust.roots import RootChain, TrustedRoot, walk
 from sealift_schemas.envelope import Envelope, Signature
 from sealift_schemas.manifest import PAYLOAD_TYPE, Manifest
+from sealift_schemas.root import Root
 
 
-def sign_bundle(path: Path, signers: Sequence[Signer]) -> tuple[str, ...]:
+@dataclass(frozen=True, slots=True)
+class Unsigned:
+    """What is signed of a bundle: the manifest, and the checksums that follow from it."""
+
+    manifest: bytes
+    checksums: bytes
+
+
+def sign_bundle(
+    path: Path, signers: Sequence[Signer], output: Path | None = None
+) -> tuple[str, ...]:
     """Add the signatures of `signers` to the bundle at `path`; return the ids of all its signers.
 
     What is signed is read first: a manifest that is malformed, or does not fit its SHA256SUMS,
     gets no signature. The payload's bytes are compared by `seal`, not here.
 
+    Args:
+        path: the bundle.
+        signers: whose signatures are made; each is verified before anything is written.
+        output: a directory for the signatures; the bundle is then only read.
+
     Raises:
+        UsageError: `output` is in the bundle, where its files would be refused as unlisted.
         Damaged: the manifest, SHA256SUMS or the envelope that is there is not what it must be.
         RefusedByPolicy: the bundle bears a time more than a day ahead of the clock.
-        HostError: the bundle cannot be read or written.
+        HostError: the bundle cannot be read or written, or a signer cannot sign.
+    """
+    place = path if output is None else output
+    if output is not None and output.resolve().is_relative_to(path.resolve()):
+        raise UsageError(f"the signatures would be in the bundle: {output}")
+    found = read_unsigned(Bundle(path))
+    existing = _read_signatures(Bundle(place), found.manifest)
+    envelope = sign_envelope(found.manifest, PAYLOAD_TYPE, signers, existing)
+    plain = {keyid(signer.public): sign_checked(signer, found.checksums) for signer in signers}
+    _write(place, envelope, plain)
+    return tuple(signature.keyid for signature in envelope.signatures)
+
+
+def add_signatures(path: Path, sources: Sequence[Path], trusted: TrustedRoot) -> tuple[str, ...]:
+    """Add to the bundle at `path` what was signed elsewhere; return the ids of all its signers.
+
+    Args:
+        path: the bundle.
+        sources: directories that `sign_bundle` wrote, or signed copies of the bundle.
+        trusted: a root from which the chain in the bundle leads to the one whose release keys
+            count.
+
+    Raises:
+        Untrusted: a signature does not verify or is not by a release key, or the chain is broken.
+        Damaged: a source is of another bundle, or one of its files is missing or malformed.
+        HostError: something cannot be read or written.
+    """
+    found = read_unsigned(Bundle(path))
+    root = (trusted, *walk(trusted, RootChain(Bundle(path))))[-1].root
+    signatures = {one.keyid: one for one in _read_signatures(Bundle(path), found.manifest)}
+    plain: dict[str, bytes] = {}
+    for source in sources:
+        bundle = Bundle(source)
+        added = _read_signatures(bundle, found.manifest)
+        if not added:
+            raise Damaged(f"there are no signatures in it: {source}")
+        for one in added:
+            given = bundle.read(signature_name(one.keyid), LIMITS.signature_file)
+            _check(root, one, given, found, source)
+            signatures[one.keyid], plain[one.keyid] = one, given
+    envelope = sign_envelope(found.manifest, PAYLOAD_TYPE, (), signatures.values())
+    _write(path, envelope, plain)
+    return tuple(signature.keyid for signature in envelope.signatures)
+
+
+def check_signed(path: Path, trusted: TrustedRoot) -> None:
+    """Check that enough signatures are there, and say else who may still sign.
+
+    Nothing is verified here: that is for what comes next.
+
+    Raises:
+        Untrusted: there are too few, or the chain of roots is broken.
+        Damaged, HostError: as `read_unsigned`.
     """
     bundle = Bundle(path)
+    root = (trusted, *walk(trusted, RootChain(bundle)))[-1].root
+    role = root.roles["release"]
+    signatures = _read_signatures(bundle, bundle.read(MANIFEST, LIMITS.envelope))
+    signed = {one.keyid for one in signatures} & set(role.keys)
+    if len(signed) < role.threshold:
+        others = ", ".join(key[:16] for key in role.keys if key not in signed)
+        raise Untrusted(
+            mismatch(
+                f"too few signatures of {path} for root version {root.version}",
+                f"{role.threshold} distinct release keys",
+                len(signed),
+            ),
+            hint=f"`sealift sign` adds one, or `seal --add`; not there yet: {others}",
+        )
+
+
+def read_unsigned(bundle: Bundle) -> Unsigned:
+    """Return what is to be signed of a bundle.
+
+    Raises:
+        Damaged: the manifest is malformed, or SHA256SUMS does not say what it says.
+        RefusedByPolicy: it bears a time more than a day ahead of the clock.
+        HostError: it cannot be read.
+    """
     data = bundle.read(MANIFEST, LIMITS.envelope)
     check_documents("manifest", [(MANIFEST, data)])
     with documents_damaged(MANIFEST):
@@ -39,15 +142,28 @@ def sign_bundle(path: Path, signers: Sequence[Signer]) -> tuple[str, ...]:
     check_clock(manifest.created, "the bundle")
     sums = write_checksums(manifest, hashlib.sha256(data).hexdigest())
     if bundle.read(CHECKSUMS, LIMITS.checksums) != sums:
-        raise Damaged(f"{CHECKSUMS} does not say what {MANIFEST} says: {path}")
-    envelope = sign_envelope(data, PAYLOAD_TYPE, signers, _existing(bundle, data))
-    for signer in signers:
-        _replace(path / signature_name(keyid(signer.public)), sign_checked(signer, sums))
-    _replace(path / ENVELOPE, envelope.encode())
-    return tuple(signature.keyid for signature in envelope.signatures)
+        raise Damaged(f"{CHECKSUMS} does not say what {MANIFEST} says: {bundle.path}")
+    return Unsigned(data, sums)
 
 
-def _existing(bundle: Bundle, payload: bytes) -> tuple[Signature, ...]:
+def _check(root: Root, one: Signature, plain: bytes, found: Unsigned, source: Path) -> None:
+    key = root.keys.get(one.keyid)
+    if key is None or one.keyid not in root.roles["release"].keys:
+        raise Untrusted(
+            f"a signature in {source} is not by a release key of root version {root.version}: "
+            f"{one.keyid}",
+            hint="`sealift root show` lists them",
+        )
+    data = Envelope(found.manifest, PAYLOAD_TYPE, (one,)).signed_bytes
+    if not verify_signature(key, one.signature, data):
+        raise Untrusted(f"a signature of {source / ENVELOPE} does not verify: key {one.keyid}")
+    if not verify_signature(key, plain, found.checksums):
+        raise Untrusted(
+            f"the signature {source / signature_name(one.keyid)} does not verify over {CHECKSUMS}"
+        )
+
+
+def _read_signatures(bundle: Bundle, payload: bytes) -> tuple[Signature, ...]:
     if not (bundle.path / ENVELOPE).exists():
         return ()
     data = bundle.read(ENVELOPE, LIMITS.envelope)
@@ -57,15 +173,14 @@ def _existing(bundle: Bundle, payload: bytes) -> tuple[Signature, ...]:
         what = f"the envelope is of another type: {ENVELOPE}"
         raise Damaged(mismatch(what, PAYLOAD_TYPE, envelope.payload_type))
     if envelope.payload != payload:
-        raise Damaged(f"the signed manifest is not {MANIFEST}: {bundle.path}")
+        raise Damaged(f"what was signed is not the manifest of this bundle: {bundle.path}")
     return envelope.signatures
 
 
-def _replace(path: Path, data: bytes) -> None:
-    new = path.with_name(f".{path.name}.new")
+def _write(place: Path, envelope: Envelope, plain: dict[str, bytes]) -> None:
+    """Write the plain signatures, and then the envelope, which makes them count."""
     with host_errors("cannot write the signature"):
-        try:
-            new.write_bytes(data)
-            new.replace(path)
-        finally:
-            new.unlink(missing_ok=True)
+        place.mkdir(parents=True, exist_ok=True)
+        for name, data in plain.items():
+            write_durably(place / signature_name(name), data)
+        write_durably(place / ENVELOPE, envelope.encode())

@@ -17,6 +17,7 @@ from sealift_bundler.sign.pkcs11_uri import SCHEME as PKCS11
 from sealift_bundler.sign.pkcs11_uri import parse_uri
 from sealift_bundler.sign.signer import Signer
 from sealift_bundler.site import Site, find_key
+from sealift_installer.errors import Untrusted, mismatch
 
 SigningRole = Literal["release", "builder"]
 
@@ -45,6 +46,30 @@ def open_signers(site: Site, role: SigningRole, ask: AskSecret | None) -> tuple[
         return tuple(signer for signer in every if keyid(signer.public) in allowed)
     references = site.spec.keys if role == "release" else site.spec.builders
     return _open(references, site.directory, ask)
+
+
+def check_quorum(site: Site, signers: Iterable[Signer]) -> None:
+    """Check that `signers` reach the release threshold of the newest root.
+
+    What they sign could not be sealed, and that shall not be found after hours of fetching.
+
+    Raises:
+        Untrusted: they do not.
+        UsageError, Damaged, HostError: there is no root, or it cannot be read.
+    """
+    root = newest_root(site.roots).root
+    role = root.roles["release"]
+    having = {keyid(signer.public) for signer in signers} & set(role.keys)
+    if len(having) < role.threshold:
+        raise Untrusted(
+            mismatch(
+                f"too few signers in {site.spec_path} for root version {root.version}",
+                f"{role.threshold} distinct release keys",
+                len(having),
+            ),
+            hint="build --unsigned, then `sealift sign` on the machines of the others, "
+            "then `sealift seal`",
+        )
 
 
 def open_signer(reference: str, directory: Path, ask: AskSecret | None) -> Signer:

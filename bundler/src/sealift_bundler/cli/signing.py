@@ -1,0 +1,80 @@
+"""sign and seal: signatures on a bundle, on whichever machine the key is."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sealift_bundler.cli.bundles import BundlePath, RootFileOption, say_verified, trusted_root
+from sealift_bundler.cli.common import (
+    Json,
+    PassphraseFd,
+    PassphraseFile,
+    Quiet,
+    SiteOption,
+    passphrase_source,
+    reporter,
+    say,
+    say_json,
+)
+
+
+def sign(  # noqa: PLR0913 - the options of the command
+    bundle: BundlePath,
+    *,
+    key: Annotated[
+        list[str], typer.Option(metavar="KEY", help="A name, a path, pkcs11: or exec:. Repeatable.")
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Write the signatures there; the bundle is only read. See seal."
+        ),
+    ] = None,
+    passphrase_file: PassphraseFile = None,
+    passphrase_fd: PassphraseFd = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Add a signature to a bundle. Look at it with `inspect` first: you vouch for it."""
+    from sealift_bundler.sign.bundle import sign_bundle
+    from sealift_bundler.sign.references import open_signer
+    from sealift_bundler.site import find_site
+
+    ask = passphrase_source(passphrase_file, passphrase_fd)
+    place = find_site(Path.cwd()) or Path.cwd()
+    names = sign_bundle(bundle, [open_signer(name, place, ask) for name in key], output)
+    more = "" if output is None else f" --add {output}"
+    signed = bundle if output is None else output
+    reporter(quiet=quiet)(f"signed {signed}; in the site: sealift seal {bundle}{more}")
+    if as_json:
+        say_json({"bundle": str(bundle), "signatures": str(signed), "signers": list(names)})
+        return
+    for name in names:
+        say(name)
+
+
+def seal(
+    bundle: BundlePath,
+    *,
+    add: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="DIR", help="Add the signatures that `sign --output` wrote there. Repeatable."
+        ),
+    ] = None,
+    root: RootFileOption = None,
+    site: SiteOption = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Check a signed bundle as targets will, and its documents against their schemas."""
+    from sealift_bundler.seal import seal_bundle
+    from sealift_bundler.sign.bundle import add_signatures, check_signed
+
+    trusted = trusted_root(root, site)
+    if add:
+        add_signatures(bundle, add, trusted)
+    check_signed(bundle, trusted)
+    verified = seal_bundle(bundle, trusted)
+    say_verified("sealed", bundle, verified, as_json=as_json, quiet=quiet)
