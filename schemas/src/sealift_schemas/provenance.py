@@ -17,7 +17,7 @@ from sealift_schemas.manifest import (
     VERSION,
     read_links,
 )
-from sealift_schemas.spec import MINOR_VERSION
+from sealift_schemas.pattern import Pattern
 from sealift_schemas.statement import (
     URI,
     Named,
@@ -34,6 +34,8 @@ PREDICATE_TYPE = "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "https://sealift.invalid/build-type/v1"
 # What a download is: an archive that is carried, a wheel of unseal, or a catalogue that was read.
 DEPENDENCIES = ("archive", "wheel", "catalog")
+# As in the spec, whose reader is not needed here.
+PYTHON = Pattern(r"3\.[0-9]{1,2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ class Parameters:
                 expires=fields.time("expires") if fields.has("expires") else None,
                 spec=fields.sha256("spec"),
                 lock=fields.sha256("lock"),
-                pythons=fields.texts("pythons", MINOR_VERSION, "a version such as 3.13"),
+                pythons=fields.texts("pythons", PYTHON, "a version such as 3.13"),
                 catalogs=fields.texts("catalogs", URI, "an absolute URI"),
                 archives=fields.items("archives", Wanted.from_json),
             )
