@@ -124,6 +124,12 @@ def may_raise(place: HostPlace) -> bool:
     return os.access(place.directory / "state", os.W_OK | os.X_OK)
 
 
+def is_stuck(place: HostPlace) -> bool:
+    """Tell whether this run should raise the host's counters and cannot: /etc is read-only, say."""
+    owner = sys.platform != "win32" and os.geteuid() == place.owner
+    return owner and (place.directory / "state").is_dir() and not may_raise(place)
+
+
 def check_owner(place: HostPlace) -> None:
     """Check that this run may say what the host trusts.
 
