@@ -34,7 +34,7 @@ from sealift_installer.report import InstallReport, Outcome, Progress, Silence
 from sealift_installer.selection import select
 from sealift_installer.smoke import needs_wrapper, smoke_test
 from sealift_installer.tree import TreeWriter
-from sealift_installer.trust.host import HOST, HostPlace
+from sealift_installer.trust.host import HOST, HostPlace, is_stuck
 from sealift_installer.trust.state import StateStore
 from sealift_schemas.index import Entry
 from sealift_schemas.lean import dataclass, replace
@@ -92,6 +92,9 @@ def install(
     with prefix.lock(progress.note, seconds=options.lock_seconds):
         for path in prefix.exposed():
             progress.warn(f"everybody can write to {printable(str(path))}, and so change its trust")
+        if is_stuck(options.host):
+            where = printable(str(options.host.directory))
+            progress.warn(f"{where} cannot be written, so its root and counters stay behind")
         start_from_host(store, host)
         store.complete()
         for name in recover(prefix, partial(account, prefix, store, host=options.host)):
