@@ -20,6 +20,7 @@ COMMANDS = {
     "inspect": "show what a bundle carries, and what would be done with it",
     "install": "install what a bundle carries for this host",
     "list": "list what is installed",
+    "check": "compare what is installed with what was sealed",
     "trust": "say whose bundles are trusted",
     "receipts": "show, check and export the record of what was done",
 }
@@ -28,7 +29,8 @@ _EXIT_CODES = """exit codes:
   0 done                     4 damaged: hash, missing or added file, hostile archive
   1 a defect of unseal       5 refused by policy: rollback, expired, withdrawn
   2 usage                    6 this host cannot: space, permission, platform
-  3 not trusted: signature, threshold, root"""
+  3 not trusted: signature, threshold, root
+  7 an installed tree is not what was sealed"""
 
 
 class _Overview(Formatter, argparse.RawDescriptionHelpFormatter):
