@@ -7,15 +7,15 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
-
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
-from referencing import Registry
+from typing import TYPE_CHECKING, Any
 
 from sealift_installer.errors import Damaged, documents_damaged, printable
 from sealift_schemas.resources import read_schema
 from sealift_schemas.strictjson import parse, shorten
+
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import ValidationError
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,11 @@ def check_documents(name: str, documents: Iterable[tuple[str, bytes]]) -> None:
 
 
 @cache
-def _validator(name: str) -> Draft202012Validator:
+def _validator(name: str) -> "Draft202012Validator":
+    # Takes 0.2 s to import, and many commands check no document.
+    from jsonschema import Draft202012Validator
+    from referencing import Registry
+
     return Draft202012Validator(json.loads(read_schema(name)), registry=Registry())
 
 
@@ -72,7 +76,7 @@ def _order(path: tuple[str | int, ...]) -> list[tuple[bool, int, str]]:
     ]
 
 
-def _issue(error: ValidationError) -> Issue:
+def _issue(error: "ValidationError") -> Issue:
     path = tuple(error.absolute_path)
     limit: Any = error.validator_value
     match error.validator:
@@ -104,7 +108,7 @@ def _issue(error: ValidationError) -> Issue:
     return Issue(path, expected, shorten(error.instance))
 
 
-def _described(error: ValidationError) -> str:
+def _described(error: "ValidationError") -> str:
     """Return what a pattern is for: its description says it better than the pattern does."""
     schema = error.schema if isinstance(error.schema, dict) else {}
     description = schema.get("description")

@@ -163,7 +163,10 @@ class _StandardFields:
                 options = {"default": given}
             fields.append((name, annotation, dataclasses.field(**options)))
         stand_in = dataclasses.make_dataclass(owner.__name__, fields)
-        return {each.name: each for each in dataclasses.fields(stand_in)}
+        made = {each.name: each for each in dataclasses.fields(stand_in)}
+        # `asdict` asks for each object, and there may be thousands.
+        owner.__dataclass_fields__ = made  # type: ignore[attr-defined]
+        return made
 
 
 def _repr(self: Any) -> str:
