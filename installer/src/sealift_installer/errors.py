@@ -18,6 +18,8 @@ class SealiftError(Exception):
     """
 
     exit_code: ClassVar[int] = 1
+    # What to do where the error has no hint of its own.
+    advice: ClassVar[str | None] = None
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
@@ -39,18 +41,21 @@ class Untrusted(BundleError):
     """Nobody whom this target trusts has sealed it: signature, threshold or root."""
 
     exit_code = 3
+    advice = "do not use it; ask the site, by another way than the one it came"
 
 
 class Damaged(BundleError):
     """A hash differs, a file is missing or was added, a document or an archive is malformed."""
 
     exit_code = 4
+    advice = "copy the bundle again; if that does not help, do not use it and tell the site"
 
 
 class RefusedByPolicy(BundleError):
     """It is authentic but not to be installed here: rollback, expired, withdrawn."""
 
     exit_code = 5
+    advice = "get a newer bundle from the site"
 
 
 class HostError(SealiftError):

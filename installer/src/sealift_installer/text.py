@@ -28,8 +28,9 @@ def size(count: int) -> str:
 def error_lines(error: SealiftError) -> Iterator[str]:
     """Yield an error as it is shown: what failed, and the hint on a line of its own."""
     yield f"unseal: {error.message}"
-    if error.hint:
-        yield f"hint: {error.hint}"
+    hint = error.hint or error.advice
+    if hint:
+        yield f"hint: {hint}"
 
 
 def bundle_line(manifest: "Manifest", signers: Sequence[str], root_version: int) -> str:
