@@ -15,7 +15,7 @@ from sealift_installer.admission import admit, load_trust
 from sealift_installer.authenticate import Authenticated, Terms
 from sealift_installer.bundle import Bundle
 from sealift_installer.chunks import read_authenticated
-from sealift_installer.errors import RefusedByPolicy, SealiftError, printable
+from sealift_installer.errors import BundleError, RefusedByPolicy, SealiftError, printable
 from sealift_installer.extract import Job, extract
 from sealift_installer.links import LinkStyle, check_links, make_links
 from sealift_installer.prefix import LOCK_SECONDS, Prefix, remove_tree
@@ -175,6 +175,8 @@ def _attempt(run: _Run, archive: Archive, *, present: bool) -> Outcome:
             return replace(outcome, links=tuple(map(str, links)))
         return _stage_and_publish(run, archive, record, outcome)
     except SealiftError as error:
+        if isinstance(error, BundleError):
+            note_refusal(run.store, error)
         return replace(outcome, status="failed", error=error)
 
 
