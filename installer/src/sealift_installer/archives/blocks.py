@@ -39,8 +39,7 @@ class Blocks:
         position = self._position
         end = position + BLOCK
         if end > len(self._buffer):
-            self._fill(BLOCK)
-            position, end = 0, min(BLOCK, len(self._buffer))
+            return self._across(BLOCK)
         self._position = end
         return self._buffer[position:end]
 
@@ -52,11 +51,13 @@ class Blocks:
         """
         padded = size + -size % BLOCK
         position = self._position
-        if position + padded > len(self._buffer):
-            if not self._fill(padded):
+        end = position + padded
+        if end > len(self._buffer):
+            data = self._across(padded)
+            if len(data) < padded:
                 self._fail_truncated()
-            position = 0
-        self._position = position + padded
+            return data[:size]
+        self._position = end
         return self._buffer[position : position + size]
 
     def payload(self, size: int) -> Iterator[bytes]:
@@ -116,18 +117,23 @@ class Blocks:
         self._fail_truncated()
         return b""
 
-    def _fill(self, size: int) -> bool:
-        """Make `size` bytes stand at the buffer's start; False when there are not as many."""
-        held = [self._buffer[self._position :]]
-        count = len(held[0])
-        while count < size:
+    def _across(self, size: int) -> bytes:
+        """Take `size` bytes that do not stand in one chunk; fewer where the stream ends.
+
+        Of the chunk that they end in, no more is copied than they need.
+        """
+        taken = [self._buffer[self._position :]]
+        missing = size - len(taken[0])
+        self._buffer, self._position = b"", 0
+        while missing:
             chunk = next(self._chunks, None)
             if chunk is None:
                 break
-            held.append(chunk)
-            count += len(chunk)
-        self._buffer, self._position = b"".join(held), 0
-        return count >= size
+            taken.append(chunk[:missing])
+            if len(chunk) > missing:
+                self._buffer, self._position = chunk, missing
+            missing -= len(taken[-1])
+        return b"".join(taken)
 
     def _fail_truncated(self) -> None:
         raise Damaged(f"{self._name} is truncated: it ends inside of a member")

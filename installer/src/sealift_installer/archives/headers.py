@@ -7,15 +7,15 @@ spaces inside of numbers, a path that is given twice, records whose length lies.
 import re
 import struct
 from functools import lru_cache
+from typing import NamedTuple
 from zlib import adler32
 
 from sealift_installer.archives.blocks import BLOCK
 from sealift_installer.errors import Damaged, printable
-from sealift_schemas.lean import dataclass
 
 # name, mode, size, checksum, type, link name, magic with version, prefix
 _FIELDS = struct.Struct("100s8s16x12s12x8sc100s8s80x155s12x")
-_CHECKSUM = slice(148, 156)
+_HALF = BLOCK // 2
 _POSIX = b"ustar\x0000"
 _GNU = b"ustar  \x00"
 _BEFORE_POSIX = bytes(8)
@@ -27,8 +27,7 @@ _PATHS = frozenset({"path", "linkpath", "size"})
 _SPARSE = ("GNU.sparse.", "SCHILY.realsize")
 
 
-@dataclass(slots=True)
-class Header:
+class Header(NamedTuple):
     """One header block: names as they stand there, numbers read. `size` is in bytes."""
 
     name: bytes
@@ -50,20 +49,18 @@ def read_header(block: bytes) -> Header:
     name, mode, size, checksum, kind, link, magic, prefix = _FIELDS.unpack(block)
     if magic not in (_POSIX, _GNU, _BEFORE_POSIX):
         raise Damaged("a header has none of the known magics")
-    total = _sum(block)
-    # As everybody writes it, first: comparing is quicker than reading.
-    if checksum != b"%06o\0 " % total and _number(checksum, "checksum") != total:
+    if _sum(block) != _expected_sum(checksum):
         raise Damaged("a header's checksum is wrong")
     name = name.partition(b"\0")[0]
     if prefix[0] and magic == _POSIX:
         name = prefix.partition(b"\0")[0] + b"/" + name
     return Header(
-        name=name,
-        type=kind,
-        size=_number(size, "size"),
-        mode=_number(mode, "mode"),
-        link=link.partition(b"\0")[0],
-        old=magic == _BEFORE_POSIX,
+        name,
+        kind,
+        _number(size, "size"),
+        _number(mode, "mode"),
+        link.partition(b"\0")[0],
+        magic == _BEFORE_POSIX,
     )
 
 
@@ -119,11 +116,15 @@ def _number(field: bytes, what: str) -> int:
 
 
 def _sum(block: bytes) -> int:
-    """Return the sum of a header's bytes, its checksum counted as spaces.
+    """Return the sum of a header's bytes.
 
     The low half of Adler-32 is one more than the sum modulo 65521, and 256 bytes cannot reach
     that: it adds 30 times faster than `sum`.
     """
-    half = BLOCK // 2
-    total = (adler32(block[:half]) & 0xFFFF) + (adler32(block[half:]) & 0xFFFF) - 2
-    return total - sum(block[_CHECKSUM]) + 8 * ord(" ")
+    return (adler32(block[:_HALF]) & 0xFFFF) + (adler32(block[_HALF:]) & 0xFFFF) - 2
+
+
+@lru_cache(maxsize=4096)
+def _expected_sum(checksum: bytes) -> int:
+    """Return the sum of all bytes of a header with this checksum, which counts itself as spaces."""
+    return _number(checksum, "checksum") + sum(checksum) - len(checksum) * ord(" ")

@@ -70,6 +70,8 @@ def check_target(target: str, limits: Limits = LIMITS) -> None:
     Raises:
         Damaged: it is empty, too long, or has characters that no path may have.
     """
+    if len(target) <= limits.link_target and _ORDINARY_TARGET.fullmatch(target):
+        return
     reason = _target_fault(target, limits)
     if reason:
         raise Damaged(f"unsafe link target {_quote(target)}: {reason}")

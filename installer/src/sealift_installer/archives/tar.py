@@ -69,12 +69,15 @@ class _Reader:
     def members(self) -> Iterator[Member]:
         records: dict[str, bytes] = {}  # what extended headers said about the next member
         extended = False
-        while (block := self._blocks.header()) != _ZEROS:
-            header = self._header(block)
+        read_block = self._blocks.header
+        most = self._limits.members
+        while (block := read_block()) != _ZEROS:
+            header = read_header(block) if self._count else self._first(block)
             self._count += 1
-            if self._count > self._limits.members:
-                raise Damaged(f"it has more than {self._limits.members} members")
-            self._charge(header.size)
+            if self._count > most:
+                raise Damaged(f"it has more than {most} members")
+            if header.size:
+                self._charge(header.size)
             if header.type in _EXTENDED:
                 extended = True
                 _merge(records, self._extended(header))
@@ -89,12 +92,13 @@ class _Reader:
             raise Damaged("it ends behind an extended header, without the member")
         self._end()
 
-    def _header(self, block: bytes) -> Header:
+    def _first(self, block: bytes) -> Header:
+        """Read the first header; what it is instead is said, where it is something else."""
         try:
             return read_header(block)
         except Damaged:
             found = describe(block)
-            if self._count or found in {"a tar archive", "zeros", "nothing"}:
+            if found in {"a tar archive", "zeros", "nothing"}:
                 raise
             raise Damaged(mismatch("it is no tar archive", "a tar archive", found)) from None
 
@@ -129,41 +133,44 @@ class _Reader:
 
     def _member(self, header: Header, records: dict[str, bytes]) -> Member | None:
         name = records.get("path", header.name).decode("utf-8", "surrogateescape")
-        link = records.get("linkpath", header.link).decode("utf-8", "surrogateescape")
         kind = _TYPES.get(header.type)
         if kind is None:
             what = _REFUSED.get(header.type, f"of the unknown type '{printable(header.type)}'")
             raise Damaged(f"member '{printable(name)}' is {what}, which is not supported")
+        size = header.size
         if "size" in records:
-            header.size = decimal(records["size"])
-            self._charge(header.size)
+            size = decimal(records["size"])
+            self._charge(size)
         if header.old and kind == "file" and name.endswith("/"):
             kind = "directory"
-        if kind != "file" and header.size:
+        if kind != "file" and size:
             raise Damaged(f"member '{printable(name)}' is a {kind} and has a size")
         if kind == "directory":
             name = name.removesuffix("/")
             if name == ".":
                 return None  # the tree's own top, as `tar -c .` writes it
-        name = _plain(name)
+        if name.startswith("./"):
+            name = _plain(name)
         check_path(name, self._limits)
-        target = self._target(name, kind, link)
-        executable = kind == "file" and header.mode & _EXECUTABLE != 0
-        data = self._blocks.payload(header.size)
-        return Member(name, kind, header.size, executable, target, data)
+        if kind == "file":
+            executable = header.mode & _EXECUTABLE != 0
+            return Member(name, kind, size, executable, "", self._blocks.payload(size))
+        target = ""
+        if kind != "directory":
+            target = records.get("linkpath", header.link).decode("utf-8", "surrogateescape")
+            target = self._target(name, kind, target)
+        return Member(name, kind, 0, executable=False, target=target, data=iter(()))
 
     def _target(self, name: str, kind: MemberType, link: str) -> str:
         if kind == "link":
             check_target(link, self._limits)
             return link
-        if kind == "hardlink":
-            link = _plain(link)
-            try:
-                check_path(link, self._limits)
-            except Damaged as error:
-                raise Damaged(f"hard link '{printable(name)}': {error.message}") from None
-            return link
-        return ""
+        link = _plain(link)
+        try:
+            check_path(link, self._limits)
+        except Damaged as error:
+            raise Damaged(f"hard link '{printable(name)}': {error.message}") from None
+        return link
 
     def _end(self) -> None:
         """Check that a second block of zeros follows, and zeros alone behind it."""
