@@ -3,6 +3,7 @@ import time
 
 import pytest
 
+import road
 from catalogs import document, entry
 from sealift_bundler.catalogs.metadata import read_catalog
 from sealift_bundler.catalogs.requests import PythonRequest
@@ -148,3 +149,22 @@ def test_thousands_of_entries_are_searched_quickly():
     start = time.process_time()
     assert len(search(entries, Filters(PythonRequest.parse(">=3.12,<3.20")))) == 8 * 200
     assert time.process_time() - start < 0.5
+
+
+def test_a_search_imports_what_a_search_needs(tmp_path):
+    catalogue = tmp_path / "downloads.json"
+    catalogue.write_bytes(document(entry()))
+    code = (
+        "import sys; from sealift_bundler.cli.main import run; run(['search', '3.13']); "
+        "print([name for name in ('requests', 'jsonschema', 'rich', 'tomlkit', 'cryptography') "
+        "if name in sys.modules])"
+    )
+    done = road.run(
+        sys.executable,
+        "-c",
+        code,
+        cwd=tmp_path,
+        env={"UV_PYTHON_DOWNLOADS_JSON_URL": str(catalogue), "SEALIFT_CACHE_DIR": str(tmp_path)},
+    )
+    assert "cpython-3.13.3-linux-x86_64-gnu" in done.stdout
+    assert done.stdout.splitlines()[-1] == "[]"

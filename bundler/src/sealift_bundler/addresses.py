@@ -1,8 +1,8 @@
 """Addresses where they come in, from a spec, a catalogue or a lock: sound, and without secrets."""
 
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
-from sealift_installer.errors import UsageError
+from sealift_installer.errors import UsageError, printable
 
 # What servers and proxies take at the least is 8,000 characters (RFC 9110, section 4.1).
 _LONGEST = 8000
@@ -39,3 +39,14 @@ def check_address(url: str, what: str) -> None:
             f"{what} has no address to fetch from\n  Expected: a plain address\n  Found: {flaw}",
             hint=_PLACE if flaw == "user or password" else None,
         )
+
+
+def public_url(url: str) -> str:
+    """Return `url` without user, password, query and fragment, fit for a message or a bundle."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def shown(url: str) -> str:
+    """Return `url` for a message: without secrets, and such that a terminal shows it."""
+    return printable(public_url(url))

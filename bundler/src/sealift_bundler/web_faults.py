@@ -5,13 +5,15 @@ import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from urllib.parse import urlsplit, urlunsplit
 
 import requests
 import urllib3
 
+from sealift_bundler.addresses import public_url, shown
 from sealift_bundler.errors import NetworkError
 from sealift_installer.errors import printable
+
+__all__ = ["TRANSIENT_STATUS", "Transient", "faults", "public_url", "refusal", "shown"]
 
 TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 _TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")
@@ -47,17 +49,6 @@ class Transient(NetworkError):
     ) -> None:
         super().__init__(message, hint=hint)
         self.after = after
-
-
-def public_url(url: str) -> str:
-    """Return `url` without user, password, query and fragment, fit for a message or a bundle."""
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
-
-
-def shown(url: str) -> str:
-    """Return `url` for a message: without secrets, and such that a terminal shows it."""
-    return printable(public_url(url))
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from pathlib import Path
 from measure import ROUNDS, Case, measure, row
 from page import how
 
+from catalogs import document, entry
 from road import PROGRAMS, run, sha256
 from simulator import small_bundle
 
@@ -27,14 +28,25 @@ def make_cases(scratch: Path) -> list[Case]:
     run(*trust, "--prefix", prefix)
     run(PROGRAMS / "unseal", "install", small.path, "--prefix", prefix)
 
+    catalogue = scratch / "downloads.json"
+    catalogue.write_bytes(
+        document(*(entry(minor=minor, patch=patch) for minor in range(34) for patch in range(200)))
+    )
+    environment = {
+        "UV_PYTHON_DOWNLOADS_JSON_URL": str(catalogue),
+        "SEALIFT_CACHE_DIR": str(scratch / "cache"),
+    }
+
     def case(name: str, *words: object) -> Case:
-        return Case(name, lambda _place: ([str(word) for word in words], {}))
+        return Case(name, lambda _place: ([str(word) for word in words], environment))
 
     unseal = PROGRAMS / "unseal"
+    search = (PROGRAMS / "sealift", "search", ">=3.12")
     return [
         case("`python -c pass`", PROGRAMS / "python", "-c", "pass"),
         case("`unseal --help`", unseal, "--help"),
         case("`unseal list`, one tool installed", unseal, "list", "--prefix", prefix),
+        case("`sealift search '>=3.12'`, 6,800 entries", *search),
         case("`unseal verify`, a bundle of 2 kB", unseal, "verify", small.path, "--prefix", prefix),
     ]
 

@@ -8,7 +8,7 @@ import time
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from sealift_bundler import web
+from sealift_bundler.addresses import public_url
 from sealift_bundler.cache import Cache
 from sealift_bundler.errors import NetworkError
 from sealift_installer.errors import host_errors, printable
@@ -51,7 +51,7 @@ class CatalogCopy:
         known = self.load()
         if known is None:
             raise NetworkError(
-                f"there is no copy of the catalogue {printable(web.public_url(self.url))} "
+                f"there is no copy of the catalogue {printable(public_url(self.url))} "
                 "and --offline is set",
                 hint="run once without --offline, or name a file",
             )

@@ -3,16 +3,21 @@
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sealift_bundler import web
 from sealift_bundler.access import Access
+from sealift_bundler.addresses import public_url
 from sealift_bundler.cache import Cache
 from sealift_bundler.catalogs.catalog import Catalog
 from sealift_bundler.catalogs.copies import CatalogCopy
 from sealift_bundler.catalogs.metadata import LIMIT, read_catalog
 from sealift_bundler.errors import NetworkError
-from sealift_bundler.fetch import local_path
+from sealift_bundler.transfer import local_path
 from sealift_installer.errors import UsageError, documents_damaged, host_errors, printable
+
+if TYPE_CHECKING:
+    # Takes 0.1 s to import, and a search of what is here needs none of it.
+    from sealift_bundler import web
 
 # Where uv keeps its list of downloads.
 DEFAULT = (
@@ -45,7 +50,7 @@ def load_catalog(
     scheme = location.partition("://")[0] if "://" in location else ""
     if scheme in {"http", "https"}:
         copy = CatalogCopy(cache, location)
-        name = web.public_url(location)
+        name = public_url(location)
         if offline or copy.age() < fresh:
             return _catalog(copy.read(), name)
         answer = _download(copy, access)
@@ -91,6 +96,8 @@ class _Answer:
 
 
 def _download(copy: CatalogCopy, access: Access | None) -> _Answer:
+    from sealift_bundler import web
+
     with web.Session(access) as session:
         try:
             return web.insist(lambda: _ask(copy, session), session.access.patience)
@@ -98,7 +105,9 @@ def _download(copy: CatalogCopy, access: Access | None) -> _Answer:
             raise NetworkError(error.message, hint=_hint(copy)) from None
 
 
-def _ask(copy: CatalogCopy, session: web.Session) -> _Answer:
+def _ask(copy: CatalogCopy, session: "web.Session") -> _Answer:
+    from sealift_bundler import web
+
     known = copy.load()
     condition = {"If-None-Match": known[1]} if known and known[1] else {}
     with web.get(copy.url, headers=condition, session=session) as response:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from sealift_bundler import web
 from sealift_bundler.access import Access
 from sealift_bundler.cache import Cache
 from sealift_bundler.catalogs import embedded
@@ -66,10 +65,9 @@ def load_catalogs(
 def _default(
     cache: Cache, access: Access | None, *, offline: bool, tell: Callable[[str], None]
 ) -> Catalog:
-    way = access or Access(patience=web.PATIENCE)
-    # Nobody named this list, and there is something in its place: one try is enough.
-    once = replace(way, patience=replace(way.patience, attempts=1))
-    copied = CatalogCopy(cache, DEFAULT).date()
+    copy = CatalogCopy(cache, DEFAULT)
+    copied = copy.date()
+    once = None if offline or copy.age() < FRESH else _once(access)
     try:
         return load_catalog(DEFAULT, cache, offline=offline, fresh=FRESH, access=once)
     except NetworkError as error:
@@ -83,3 +81,11 @@ def _default(
         "glibc Linux, macOS and Windows"
     )
     return found
+
+
+def _once(access: Access | None) -> Access:
+    """Return the way with one try: nobody named this list, and there is something in its place."""
+    from sealift_bundler import web
+
+    way = access or Access(patience=web.PATIENCE)
+    return replace(way, patience=replace(way.patience, attempts=1))

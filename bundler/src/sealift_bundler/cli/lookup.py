@@ -81,26 +81,25 @@ def search(  # noqa: PLR0913 - the options of the command
 
 
 def _catalogs(site: Path | None, *, offline: bool) -> "list[Catalog]":
-    from sealift_bundler import web
-    from sealift_bundler.access import read_access
     from sealift_bundler.cache import Cache
     from sealift_bundler.catalogs.order import load_catalogs
 
     start = Path.cwd() if site is None else site
-    here = None
+    here = access = None
     if site is not None or any((place / SPEC).exists() for place in (start, *start.parents)):
-        # A site brings jsonschema, which takes longer than the search.
+        # What a site brings takes longer than the search.
+        from sealift_bundler import web
+        from sealift_bundler.access import read_access
         from sealift_bundler.site import read_site
 
         here = read_site(start)
+        access = read_access(here.spec.network, here.directory, web.PATIENCE)
     return load_catalogs(
         () if here is None else here.spec.catalogs,
         Cache(),
         offline=offline,
         base=None if here is None else here.directory,
-        access=None
-        if here is None
-        else read_access(here.spec.network, here.directory, web.PATIENCE),
+        access=access,
         tell=lambda text: tell(f"note: {text}"),
     )
 
