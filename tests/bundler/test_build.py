@@ -85,8 +85,15 @@ def test_sealing_holds_every_document_against_its_schema(workshop, monkeypatch):
     seal.seal_bundle(bundle, root)
     assert checked == {
         "manifest": {"manifest.json"},
-        "envelope": {"manifest.dsse.json", "trust/root/1.root.dsse.json"},
+        "envelope": {
+            "manifest.dsse.json",
+            "trust/root/1.root.dsse.json",
+            "evidence/provenance.dsse.json",
+            "evidence/vsa.dsse.json",
+        },
         "root": {"trust/root/1.root.dsse.json"},
+        "provenance": {"evidence/provenance.dsse.json"},
+        "vsa": {"evidence/vsa.dsse.json"},
         "index": {f"index/{digest(workshop.tool)}.jsonl"},
     }
 

@@ -8,11 +8,13 @@ from sealift_bundler.site import clock_time
 from sealift_installer.authenticate import Authenticated, Terms, authenticate
 from sealift_installer.bundle import ENVELOPE, MANIFEST, Bundle, root_name
 from sealift_installer.errors import documents_damaged
+from sealift_installer.evidence import Evidence, check_evidence
 from sealift_installer.limits import LIMITS
 from sealift_installer.preflight import check_names
 from sealift_installer.trust.roots import TrustedRoot, read_first_root
 from sealift_installer.trust.state import TrustState
 from sealift_installer.verify import VerifyReport, verify_files
+from sealift_schemas import provenance, vsa
 from sealift_schemas.envelope import Envelope
 from sealift_schemas.index import Entry
 
@@ -23,6 +25,7 @@ class Verified:
 
     authenticated: Authenticated
     report: VerifyReport
+    evidence: Evidence
 
 
 def verify_bundle(path: Path, root: TrustedRoot) -> Verified:
@@ -35,7 +38,8 @@ def verify_bundle(path: Path, root: TrustedRoot) -> Verified:
         HostError: it cannot be read.
     """
     authenticated = authenticate(Bundle(path), TrustState(root), Terms(now=clock_time()))
-    return Verified(authenticated, verify_files(authenticated))
+    evidence = check_evidence(authenticated)
+    return Verified(authenticated, verify_files(authenticated), evidence)
 
 
 def seal_bundle(path: Path, root: TrustedRoot) -> Verified:
@@ -56,6 +60,7 @@ def seal_bundle(path: Path, root: TrustedRoot) -> Verified:
         check_names(archive)
         lines = _shapes(verified.authenticated.entries(archive))
         check_documents("index", [(archive.index, entry.encode()) for entry in lines])
+    _check_statements(verified)
     return verified
 
 
@@ -70,10 +75,22 @@ def read_trusted_root(data: bytes, sha256: str) -> TrustedRoot:
         return read_first_root(data, sha256)
 
 
-def _payload(bundle: Bundle, name: str) -> bytes:
-    data = bundle.read(name, LIMITS.root)
+def _check_statements(verified: Verified) -> None:
+    """Check the evidence that is signed, envelope and payload, against its schemas."""
+    bundle, evidence = verified.authenticated.bundle, verified.evidence
+    for schema, path, statement in (
+        ("provenance", provenance.PATH, evidence.provenance),
+        ("vsa", vsa.PATH, evidence.summary),
+    ):
+        if statement is not None:
+            check_documents("envelope", [(path, bundle.read(path, LIMITS.envelope))])
+            check_documents(schema, [(path, _payload(bundle, path, LIMITS.envelope))])
+
+
+def _payload(bundle: Bundle, name: str, limit: int = LIMITS.root) -> bytes:
+    data = bundle.read(name, limit)
     with documents_damaged(name):
-        return Envelope.read(data, what=name, limit=LIMITS.root).payload
+        return Envelope.read(data, what=name, limit=limit).payload
 
 
 def _shapes(entries: tuple[Entry, ...]) -> list[Entry]:

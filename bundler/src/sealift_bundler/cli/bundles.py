@@ -171,6 +171,8 @@ def say_verified(
     state: str, bundle: Path, verified: "Verified", *, as_json: bool, quiet: bool
 ) -> None:
     """Print what was verified, and by whom it is signed."""
+    from sealift_installer.text_evidence import evidence_line
+
     found, report = verified.authenticated, verified.report
     manifest = found.manifest
     if as_json:
@@ -185,6 +187,7 @@ def say_verified(
                 "signers": list(found.signers),
                 "files": report.files,
                 "bytes": report.size,
+                "evidence": verified.evidence.to_json(),
                 "warnings": list(found.warnings),
             }
         )
@@ -200,6 +203,7 @@ def say_verified(
         )
         for name in found.signers:
             say(f"  signed by {name}")
+        say(f"  {evidence_line(verified.evidence)}")
 
 
 def _say_view(view: "BundleView", *, members: bool) -> None:

@@ -14,10 +14,13 @@ def describe(commands: Commands, text: str) -> None:
 
 
 def _verify(options: argparse.Namespace) -> int:
+    from sealift_installer.evidence import check_evidence
     from sealift_installer.text import bundle_line, size
+    from sealift_installer.text_evidence import evidence_line
     from sealift_installer.verify import verify_files
 
     authenticated = open_bundle(options)
+    evidence = check_evidence(authenticated)
     report = verify_files(authenticated)
     show(
         options,
@@ -31,12 +34,14 @@ def _verify(options: argparse.Namespace) -> int:
             "files": report.files,
             "size": report.size,
             "archives": report.archives,
+            "evidence": evidence.to_json(),
             "warnings": list(authenticated.warnings),
         },
         [
             bundle_line(
                 authenticated.manifest, authenticated.signers, authenticated.root.root.version
             ),
+            evidence_line(evidence),
             f"good: {report.files} files, {size(report.size)}, {report.archives} archives",
         ],
     )
