@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from sealift_installer.authenticate import Authenticated
 from sealift_installer.errors import HostError, SealiftError, printable
-from sealift_installer.links import make_links
+from sealift_installer.links import activate_links, make_links
 from sealift_installer.prefix import Prefix
 from sealift_installer.publish import Publication
 from sealift_installer.receipts import Event
@@ -39,22 +39,35 @@ def account(
         HostError: a link or the state cannot be written.
         Untrusted: state and receipts contradict each other.
     """
-    make_links(prefix, publication.record, publication.links)
-    state = store.load()
+    _link(prefix, publication)
+    state = store.load(removed=True)
     if state.receipts > publication.receipts and _is_recorded(store, publication):
         return
     bundle = publication.bundle
-    raise_counter(host, prefix, _place(publication), bundle)
+    root_version = None
+    if bundle is not None and publication.action in {"install", "repair"}:
+        # Of the other actions no bundle was there, whose root and place would be accepted.
+        place = _place(publication, bundle)
+        raise_counter(host, prefix, place, bundle)
+        state = state.with_bundle(place, bundle.manifest)
+        root_version = bundle.root_version
     event = Event(
         clock=utc_now(),
-        action="install",
+        action=publication.action,
         detail=publication.detail,
         bundle=bundle,
         archive=_identity(publication),
-        root_version=bundle.root_version,
+        root_version=root_version,
         overrides=publication.overrides,
     )
-    store.record(state.with_bundle(_place(publication), bundle.manifest), event)
+    store.record(state, event)
+
+
+def _link(prefix: Prefix, publication: Publication) -> None:
+    if publication.action == "activate":
+        activate_links(prefix, publication.record, publication.links)
+    elif publication.action != "uninstall":
+        make_links(prefix, publication.record, publication.links)
 
 
 def start_from_host(store: StateStore, host: HostTrust) -> None:
@@ -163,6 +176,7 @@ def _is_recorded(store: StateStore, publication: Publication) -> bool:
     return any(
         receipt.number > publication.receipts
         and receipt.archive == identity
+        and receipt.action == publication.action
         and receipt.bundle == publication.bundle
         for receipt in store.log.read()
     )
@@ -180,9 +194,8 @@ def _identity(publication: Publication) -> ArchiveIdentity:
     )
 
 
-def _place(publication: Publication) -> Manifest:
+def _place(publication: Publication, bundle: BundleIdentity) -> Manifest:
     """Return the bundle's place in its stream, all that is left of its manifest after a kill."""
-    bundle = publication.bundle
     return Manifest(
         stream=bundle.stream,
         epoch=bundle.epoch,

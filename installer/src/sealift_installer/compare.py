@@ -201,7 +201,8 @@ class _Look:
 
 def _part(tree: Path, differences: Sequence[Difference]) -> Comparison:
     """Part what is drift from what uv and a running Python leave in a tree."""
-    drift, tolerated = [], []
+    drift: list[Difference] = []
+    tolerated: list[Difference] = []
     for each in differences:
         (tolerated if _is_tolerated(tree, each) else drift).append(each)
     return Comparison(tuple(drift), tuple(tolerated))

@@ -13,7 +13,7 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from sealift_installer.durable import make_directory, write_durably
+from sealift_installer.durable import make_directory, remove_durably, write_durably
 from sealift_installer.errors import HostError, host_errors, printable
 from sealift_installer.prefix import Prefix
 from sealift_installer.records import Record
@@ -60,9 +60,65 @@ def make_links(prefix: Prefix, record: Record, style: LinkStyle) -> tuple[Path, 
         return ()
     targets = _bin_targets(prefix, record)
     for path, target in targets.items():
-        wrapped = style == "wrapper" and _is_interpreter(prefix, record, record.links[path.name])
+        tree = prefix.destination(record.kind, record.name)
+        program = tree / record.links[path.name]
+        wrapped = style == "wrapper" and _is_interpreter(prefix, record, program)
         _replace(prefix, record, path, target, wrapped=wrapped)
     return tuple(targets)
+
+
+def activate_links(prefix: Prefix, record: Record, style: LinkStyle) -> tuple[Path, ...]:
+    """Make the names in `bin/` lead to this tree itself, the names without a version as well.
+
+    Returns:
+        The names in `bin/`.
+
+    Raises:
+        HostError: something that is not ours stands where a link goes, or the disk refuses.
+    """
+    targets = activated(prefix, record)
+    for path in targets:
+        _check_ours(prefix, path)
+    for path, target in targets.items():
+        wrapped = style == "wrapper" and _is_interpreter(prefix, record, target)
+        _replace(prefix, record, path, target, wrapped=wrapped)
+    return tuple(targets)
+
+
+def activated(prefix: Prefix, record: Record) -> dict[Path, Path]:
+    """Return the names in `bin/` that `activate` makes, and what they lead to."""
+    tree = prefix.destination(record.kind, record.name)
+    targets = {name: tree / path for name, path in record.links.items()}
+    if record.interpreter is not None:
+        # python3.13t is python3 and python as well, pypy3.11 is pypy3 and pypy.
+        match = re.fullmatch(r"([a-z]+)(\d+)(\.\d+)?t?", Path(record.interpreter).name)
+        names = [match[1] + match[2], match[1]] if match else []
+        targets |= dict.fromkeys(names, tree / record.interpreter)
+    return {prefix.bin / name: target for name, target in targets.items()}
+
+
+def remove_links(prefix: Prefix, record: Record) -> None:
+    """Remove the links of a tree that is gone; the minor-version link leads to the next one.
+
+    Raises:
+        HostError: the disk refuses.
+    """
+    gone = prefix.destination(record.kind, record.name)
+    minor = _minor(prefix, record)
+    with host_errors("cannot remove a link"):
+        if minor is not None and minor.is_symlink() and _is_inside(prefix, minor.readlink()):
+            highest = _highest(prefix, record)
+            if highest == gone:
+                remove_durably(minor)
+            else:
+                _replace(prefix, record, minor, highest)
+        bases = [gone, *([] if minor is None else [minor])]
+        for path in sorted(prefix.bin.iterdir()) if prefix.bin.is_dir() else ():
+            target = _read_link(path) or read_wrapper(path)
+            if target is None or target.exists():
+                continue
+            if any(base in target.parents for base in bases):
+                remove_durably(path)
 
 
 def read_wrapper(path: Path) -> Path | None:
@@ -86,11 +142,11 @@ def _wrapper(target: Path) -> bytes:
     return _WRAPPER % os.fsencode(target).replace(b"'", _QUOTE)
 
 
-def _is_interpreter(prefix: Prefix, record: Record, path: str) -> bool:
-    """Tell whether `path` of the tree is its interpreter, be it by another name."""
+def _is_interpreter(prefix: Prefix, record: Record, program: Path) -> bool:
+    """Tell whether `program` is the tree's interpreter, be it by another name."""
     tree = prefix.destination(record.kind, record.name)
     with host_errors("cannot look at an installed program"):
-        return record.interpreter is not None and (tree / path).samefile(tree / record.interpreter)
+        return record.interpreter is not None and program.samefile(tree / record.interpreter)
 
 
 def _minor(prefix: Prefix, record: Record) -> Path | None:

@@ -4,93 +4,22 @@ The journal is written when the staged tree is complete, proven and synced, and 
 everything that belongs to the publication is done. The inode of the staged directory tells the next
 run which side of the rename the kill was on: a rename keeps it. Before the rename everything is
 taken back, after it everything is finished.
+
+To roll back is to publish the tree that was kept, to uninstall is to rename a tree away.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from sealift_installer.durable import make_directory, remove_durably, sync_directory, write_durably
+from sealift_installer.durable import make_directory, sync_directory
 from sealift_installer.errors import HostError, host_errors, printable
-from sealift_installer.links import LINK_STYLES, LinkStyle
+from sealift_installer.journal import Journal, Publication
+from sealift_installer.links import remove_links
 from sealift_installer.prefix import Prefix, remove_tree
 from sealift_installer.records import Record, Records
 from sealift_installer.rename import exchange
-from sealift_schemas.lean import dataclass, field
-from sealift_schemas.receipt import BundleIdentity
-from sealift_schemas.strictjson import DocumentError, Fields, encode, parse
 
-FORMAT = 1
-_JOURNAL_LIMIT = 4 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Publication:
-    """All that is needed to finish a publication, by this run or by the next one.
-
-    `staging` is the name of the staged tree in its `.staging/`, `inode` that of its directory,
-    `receipts` how many receipts there were before, `detail` what the receipt is to say, `created`
-    the bundle's time, `links` what is to be made in `bin/`.
-    """
-
-    record: Record
-    staging: str
-    inode: int
-    receipts: int
-    detail: str
-    bundle: BundleIdentity
-    created: str
-    links: LinkStyle
-    overrides: Mapping[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def read(cls, data: bytes, *, what: str, name: str) -> "Publication":
-        """Read the journal entry of the tree `name`.
-
-        Raises:
-            DocumentError: it is none of this format, or another tree's.
-        """
-        with Fields(parse(data, what=what, limit=_JOURNAL_LIMIT), what) as fields:
-            fields.constant("format", FORMAT)
-            with Fields(fields.take("record"), fields.place("record")) as record:
-                tree = Record.from_fields(record)
-            if tree.name != name:
-                fields.fail("record.name", name, tree.name)
-            staging = fields.text("staging")
-            if "/" in staging or not staging.startswith(f"{name}."):
-                fields.fail("staging", "a name in the staging directory", staging)
-            return cls(
-                record=tree,
-                staging=staging,
-                inode=fields.integer("inode"),
-                receipts=fields.integer("receipts"),
-                detail=fields.text("detail"),
-                bundle=BundleIdentity.from_json(fields.take("bundle"), fields.place("bundle")),
-                created=fields.time("created"),
-                links=_style(fields),
-                overrides={name: str(reason) for name, reason, _ in fields.mapping("overrides")},
-            )
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the journal entry as JSON values."""
-        return {
-            "format": FORMAT,
-            "record": self.record.to_json(),
-            "staging": self.staging,
-            "inode": self.inode,
-            "receipts": self.receipts,
-            "detail": self.detail,
-            "bundle": self.bundle.to_json(),
-            "created": self.created,
-            "links": self.links,
-            "overrides": dict(self.overrides),
-        }
-
-
-def _style(fields: Fields) -> LinkStyle:
-    name = fields.choice("links", LINK_STYLES)
-    return next(style for style in LINK_STYLES if style == name)
-
+__all__ = ["Account", "Publication", "is_pending", "publish", "recover", "standing"]
 
 # What belongs to a publication and comes after the rename: links, receipt, counter. It is called
 # again for the same publication when a kill came between, and must then do only what is missing.
@@ -123,17 +52,21 @@ def publish(prefix: Prefix, publication: Publication, account: Account) -> None:
         HostError: it cannot be renamed, and what stood there before still does; or it was, and
             the next run has to finish what follows.
     """
-    record = publication.record
-    journal = _journal(prefix, record.name)
     try:
-        with host_errors("cannot publish the install"):
-            make_directory(journal.parent, prefix.path)
-            write_durably(journal, encode(publication.to_json(), indent=2))
-            _swap(_staging(prefix, publication), prefix.destination(record.kind, record.name))
+        with host_errors(_FAILURES.get(publication.action, "cannot publish the install")):
+            Journal(prefix).open(publication)
+            _rename(prefix, publication)
     except BaseException:
         _settle(prefix, publication, account)
         raise
     _complete(prefix, publication, account)
+
+
+_FAILURES = {
+    "uninstall": "cannot uninstall",
+    "activate": "cannot activate",
+    "rollback": "cannot roll back",
+}
 
 
 def recover(prefix: Prefix, account: Account) -> tuple[str, ...]:
@@ -144,20 +77,31 @@ def recover(prefix: Prefix, account: Account) -> tuple[str, ...]:
     Raises:
         HostError: a journal entry was changed by somebody, or the disk does not let us.
     """
-    finished = []
-    with host_errors("cannot read the journal"):
-        entries = sorted((prefix.state / "journal").glob("[!.]*.json"))
-    for path in entries:
-        publication = _read(path)
-        if _settle(prefix, publication, account):
-            finished.append(publication.record.name)
+    entries = list(Journal(prefix).entries())
+    finished = [entry.record.name for entry in entries if _settle(prefix, entry, account)]
     prefix.clear_staging()
     return tuple(finished)
 
 
 def is_pending(prefix: Prefix, name: str) -> bool:
     """Tell whether the next run has something to settle; the staging area is its matter then."""
-    return _there(_journal(prefix, name))
+    return _there(Journal(prefix).path(name))
+
+
+def _rename(prefix: Prefix, publication: Publication) -> None:
+    """Do the one step that counts."""
+    record = publication.record
+    staging = _staging(prefix, publication)
+    destination = prefix.destination(record.kind, record.name)
+    if publication.action == "activate":
+        return
+    if publication.action == "uninstall":
+        destination.rename(staging)
+        sync_directory(destination.parent)
+        return
+    if publication.action == "rollback":
+        prefix.previous(record.kind, record.name).rename(staging)
+    _swap(staging, destination)
 
 
 def _swap(staging: Path, destination: Path) -> None:
@@ -171,37 +115,86 @@ def _swap(staging: Path, destination: Path) -> None:
 
 def _settle(prefix: Prefix, publication: Publication, account: Account) -> bool:
     """Finish a publication if its rename was done, else take it back; tell which."""
-    record = publication.record
-    destination = prefix.destination(record.kind, record.name)
-    if _inode(destination) == publication.inode:
+    if _is_done(prefix, publication):
         _complete(prefix, publication, account)
         return True
-    holding = _holding(_staging(prefix, publication))
+    record = publication.record
+    destination = prefix.destination(record.kind, record.name)
+    staging = _staging(prefix, publication)
     with host_errors("cannot take back what was begun"):
-        if not _there(destination) and _there(holding):
-            holding.rename(destination)
-            sync_directory(destination.parent)
-        remove_durably(_journal(prefix, record.name))
+        if publication.action != "uninstall":
+            if not _there(destination) and _there(_holding(staging)):
+                _holding(staging).rename(destination)
+                sync_directory(destination.parent)
+            previous = prefix.previous(record.kind, record.name)
+            if publication.action == "rollback" and _inode(staging) == publication.inode:
+                staging.rename(previous)
+                sync_directory(previous.parent)
+    Journal(prefix).close(record.name)
     return False
+
+
+def _is_done(prefix: Prefix, publication: Publication) -> bool:
+    record = publication.record
+    there = _inode(prefix.destination(record.kind, record.name)) == publication.inode
+    if publication.action == "uninstall":
+        return not there
+    return there
 
 
 def _complete(prefix: Prefix, publication: Publication, account: Account) -> None:
     """Do what comes after the rename. Every step can be done twice."""
     record = publication.record
+    if publication.action == "uninstall":
+        _forget(prefix, record)
+    elif publication.action != "activate":
+        _replace(prefix, publication)
+    account(publication)
+    if publication.action == "uninstall":
+        with host_errors("cannot remove the tree that was uninstalled"):
+            remove_tree(_staging(prefix, publication))
+    Journal(prefix).close(record.name)
+
+
+def _replace(prefix: Prefix, publication: Publication) -> None:
+    """Keep what was replaced, or remove it, and write the record of what stands there now."""
+    record = publication.record
     staging = _staging(prefix, publication)
     records = Records(prefix.state)
+    # A tree that was repaired or moved was damaged or is the same: there is none to go back to.
+    kept = publication.action in {"install", "rollback"}
     with host_errors("cannot keep the tree that was replaced"):
         for old in (staging, _holding(staging)):
-            if _there(old):
+            if _there(old) and kept:
                 _retire(prefix, record, old)
+            elif _there(old):
+                remove_tree(old)
     known = records.get(record.name)
     if known != record:
-        if known is not None:
+        if known is not None and kept:
             records.put_previous(known)
         records.put(record)
-    account(publication)
-    with host_errors("cannot close the journal"):
-        remove_durably(_journal(prefix, record.name))
+        if known is not None:
+            _prune(prefix)
+
+
+def _forget(prefix: Prefix, record: Record) -> None:
+    """Remove what belongs to a tree that is gone: its links, its record and the tree it replaced."""
+    remove_links(prefix, record)
+    with host_errors("cannot remove the tree that was kept"):
+        previous = prefix.previous(record.kind, record.name)
+        if _there(previous):
+            trash = prefix.new_staging(record.kind, record.name)
+            previous.rename(trash)
+            remove_tree(trash)
+    Records(prefix.state).remove(record.name)
+    _prune(prefix)
+
+
+def _prune(prefix: Prefix) -> None:
+    """Remove the indexes that nothing needs any more, be it installed, kept or half done."""
+    pending = {entry.record.index for entry in Journal(prefix).entries()}
+    Records(prefix.state).prune(pending)
 
 
 def _retire(prefix: Prefix, record: Record, old: Path) -> None:
@@ -214,22 +207,6 @@ def _retire(prefix: Prefix, record: Record, old: Path) -> None:
     old.rename(previous)
     sync_directory(previous.parent)
     remove_tree(trash)
-
-
-def _read(path: Path) -> Publication:
-    with host_errors("cannot read the journal"):
-        data = path.read_bytes()
-    try:
-        return Publication.read(data, what=path.name, name=path.stem)
-    except DocumentError as error:
-        raise HostError(
-            f"the journal of an unfinished install is malformed: {printable(str(path))}\n  {error}",
-            hint="a kill does not leave that. Move the file away and install again",
-        ) from None
-
-
-def _journal(prefix: Prefix, name: str) -> Path:
-    return prefix.state / "journal" / f"{name}.json"
 
 
 def _staging(prefix: Prefix, publication: Publication) -> Path:

@@ -4,11 +4,11 @@ A record is kept by the target alone. It says what stands in the directory that 
 directory without one is nobody's business of ours.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from sealift_installer.durable import make_directory, write_durably
+from sealift_installer.durable import make_directory, remove_durably, write_durably
 from sealift_installer.errors import HostError, host_errors, printable
 from sealift_schemas.keys import TOOL_NAME
 from sealift_schemas.lean import dataclass, field
@@ -19,7 +19,7 @@ from sealift_schemas.manifest import (
     VERSION,
     read_links,
 )
-from sealift_schemas.strictjson import DocumentError, Fields, encode, parse
+from sealift_schemas.strictjson import DocumentError, Fields, check_text, encode, parse
 
 FORMAT = 1
 _RECORD_LIMIT = 1024 * 1024
@@ -30,7 +30,9 @@ class Record:
     """One installed tree: which archive it is, from which bundle, and the prefix it was given.
 
     `archive`, `index` and `manifest` are SHA-256 values; `members` counts what was
-    installed and `unpacked` the bytes that it takes, as the manifest says.
+    installed and `unpacked` the bytes that it takes, as the manifest says; `merged` names the
+    paths of the index that stand in another spelling, because the file system does not tell the
+    two apart (see `spellings`).
     """
 
     name: str
@@ -46,6 +48,7 @@ class Record:
     unpacked: int
     interpreter: str | None = None
     links: Mapping[str, str] = field(default_factory=dict)
+    merged: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, data: bytes, *, what: str, name: str) -> "Record":
@@ -80,6 +83,7 @@ class Record:
                 "interpreter", INSTALLED_PATH, "a path in the installed tree"
             ),
             links=read_links(fields, "links"),
+            merged=_merged(fields) if fields.has("merged") else {},
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -99,6 +103,7 @@ class Record:
             "unpacked": self.unpacked,
             **interpreter,
             "links": dict(self.links),
+            **({"merged": dict(self.merged)} if self.merged else {}),
         }
 
     def encode(self) -> bytes:
@@ -108,6 +113,13 @@ class Record:
     def same_tree(self, other: "Record") -> bool:
         """Tell whether both describe the same bytes, relocated to the same place."""
         return (self.archive, self.index, self.path) == (other.archive, other.index, other.path)
+
+
+def _merged(fields: Fields) -> dict[str, str]:
+    return {
+        check_text(path, where): check_text(spelled, where)
+        for path, spelled, where in fields.mapping("merged")
+    }
 
 
 class Records:
@@ -129,7 +141,17 @@ class Records:
         Raises:
             HostError: it cannot be read, or somebody changed it.
         """
-        path = self._records / f"{name}.json"
+        return self._read(self._records / f"{name}.json", name)
+
+    def get_previous(self, name: str) -> Record | None:
+        """Return the record of the tree that `name` replaced and that is kept, if there is one.
+
+        Raises:
+            HostError: it cannot be read, or somebody changed it.
+        """
+        return self._read(self._previous / f"{name}.json", name)
+
+    def _read(self, path: Path, name: str) -> Record | None:
         with host_errors("cannot read the record of an install"):
             try:
                 data = path.read_bytes()
@@ -163,6 +185,26 @@ class Records:
         with host_errors("cannot write the record of the replaced install"):
             make_directory(self._previous, self._directory)
             write_durably(self._previous / f"{record.name}.json", record.encode())
+
+    def remove(self, name: str) -> None:
+        """Forget the tree called `name`, and the one that it replaced."""
+        with host_errors("cannot remove the record of an install"):
+            for directory in (self._previous, self._records):
+                remove_durably(directory / f"{name}.json")
+
+    def prune(self, pending: Iterable[str]) -> None:
+        """Remove the indexes that no record names any more, but those with a hash in `pending`."""
+        records = (*self.all(), *self._all_previous())
+        known = {*pending, *(record.index for record in records)}
+        with host_errors("cannot remove an index"):
+            for path in sorted(self._indexes.glob("[!.]*.jsonl")):
+                if path.stem not in known:
+                    remove_durably(path)
+
+    def _all_previous(self) -> tuple[Record, ...]:
+        with host_errors("cannot list what was replaced"):
+            names = sorted(path.stem for path in self._previous.glob("[!.]*.json"))
+        return tuple(record for record in map(self.get_previous, names) if record is not None)
 
     def keep_index(self, sha256: str, data: bytes) -> None:
         """Keep an index, so that the tree can be checked without the bundle."""

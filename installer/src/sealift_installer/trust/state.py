@@ -109,7 +109,7 @@ class StateStore:
             HostError: it cannot be written.
             Untrusted: there is no root, or state and receipts contradict each other.
         """
-        self._complete(self.load())
+        self._complete(self.load(removed=True))
 
     def _read_state(self) -> bytes:
         with host_errors("cannot read the state"):
