@@ -1,12 +1,11 @@
 """Joins an archive's members with its index, line by line, and writes what the index says.
 
 Nothing is made up here. A member that the index does not list, or that is another one than it
-says, ends the extraction; so does a line without its member.
+says, ends the extraction; so does a line without its member. A member's content is not hashed
+again: it follows from chunks that are authentic, and to compare it is the work of `check`.
 """
 
-import hashlib
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from itertools import zip_longest
 from typing import Protocol
 
 from sealift_installer.archives import read_members
@@ -18,9 +17,6 @@ from sealift_installer.relocation import render
 from sealift_schemas.index import Entry, Template
 from sealift_schemas.lean import dataclass
 from sealift_schemas.manifest import Archive
-
-# A file of at most this many bytes is handled in one piece.
-_WHOLE = 256 * 1024
 
 
 class Tree(Protocol):
@@ -83,23 +79,47 @@ def extract(bundle: Authentic, job: Job, tree: Tree, limits: Limits = LIMITS) ->
         HostError: the tree cannot be written.
     """
     counts = Counts()
-    name = job.archive.name
-    source = bundle.source(job.archive)
-    lines = (entry for entry in job.entries if entry.member is not None)
-    members = read_members(job.archive.format, source, _limits(job, limits))
+    members = read_members(job.archive.format, bundle.source(job.archive), _limits(job, limits))
     try:
-        for member, entry in zip_longest(members, lines):
-            _check_pair(name, member, entry)
-            if entry.path is not None:
-                _add(bundle, job, entry, tree, counts, member)
+        _add_members(bundle, job, members, tree, counts)
     finally:
         # What reads ahead ends with the extraction, whatever ended that.
         if isinstance(members, Generator):
             members.close()
     for entry in job.entries:
         if entry.member is None:
-            _add(bundle, job, entry, tree, counts, None)
+            _add(bundle, job, entry, tree, counts)
     return counts
+
+
+def _add_members(
+    bundle: Authentic, job: Job, members: Iterator[Member], tree: Tree, counts: Counts
+) -> None:
+    """Write the members that have a path, each compared with its line; most are plain files."""
+    lines = iter([entry for entry in job.entries if entry.member is not None])
+    add_file = tree.add_file
+    plain = 0
+    for member in members:
+        entry = next(lines, None)
+        if (
+            entry is None
+            or entry.member != member.name
+            or entry.type != member.type
+            or (entry.target or "") != member.target
+            or (entry.size or 0) != member.size
+        ):
+            raise Damaged(_differs(job.archive.name, _describe(entry), _describe(member)))
+        if entry.path is None:
+            continue
+        if entry.type == "file" and entry.template is None:
+            plain += 1
+            add_file(entry.path, member.data, executable=entry.mode == "755")
+        else:
+            _add(bundle, job, entry, tree, counts)
+    missing = next(lines, None)
+    if missing is not None:
+        raise Damaged(_differs(job.archive.name, _describe(missing), _describe(None)))
+    counts.members += plain
 
 
 def _limits(job: Job, limits: Limits) -> Limits:
@@ -108,73 +128,33 @@ def _limits(job: Job, limits: Limits) -> Limits:
     return limits.within(len(sizes), sum(sizes))
 
 
-def _add(
-    bundle: Authentic,
-    job: Job,
-    entry: Entry,
-    tree: Tree,
-    counts: Counts,
-    member: Member | None,
-) -> None:
+def _add(bundle: Authentic, job: Job, entry: Entry, tree: Tree, counts: Counts) -> None:
+    """Write what needs no bytes of the archive: a link, a directory, a file made of a template."""
     path = entry.path or ""
     counts.members += 1
+    template = entry.template
     if entry.type == "directory":
         tree.add_directory(path)
     elif entry.type == "link":
         tree.add_link(path, entry.link_target)
     elif entry.type == "hardlink":
         tree.add_hardlink(path, entry.link_target)
-    elif entry.template is None:
-        data = () if member is None else _member_data(job.archive.name, member, entry)
-        tree.add_file(path, data, executable=entry.mode == "755")
-    else:
-        template = entry.template
+    elif template is not None:
         counts.relocated += bool(template.places)
         rendered = render(bundle.template(template), template.places, job.prefix)
         tree.add_file(path, (rendered,), executable=entry.mode == "755")
+    else:
+        tree.add_file(path, (), executable=entry.mode == "755")
 
 
-def _check_pair(name: str, member: Member | None, entry: Entry | None) -> None:
-    """Check that the archive's next member is the one of the index's next line."""
-    if member is None or entry is None:
-        expected = "no more members" if entry is None else _describe(entry)
-        computed = "no more members" if member is None else f"{member.type} {member.name}"
-        raise Damaged(_differs(name, expected, computed))
-    same = (entry.type, entry.member) == (member.type, member.name)
-    if not same or (entry.target or "") != member.target:
-        target = f" -> {member.target}" if member.target else ""
-        raise Damaged(_differs(name, _describe(entry), f"{member.type} {member.name}{target}"))
-    if entry.type == "file" and entry.size != member.size:
-        what = f"{member.type} {member.name}, {member.size} bytes"
-        raise Damaged(_differs(name, f"{_describe(entry)}, {entry.size} bytes", what))
-
-
-def _member_data(name: str, member: Member, entry: Entry) -> Iterable[bytes]:
-    """Return a member's bytes; the hash is compared with the index's at their end, or before."""
-    if member.size <= _WHOLE:
-        data = b"".join(member.data)
-        _compare(name, member, entry, hashlib.sha256(data))
-        return (data,) if data else ()
-    return _long_data(name, member, entry)
-
-
-def _long_data(name: str, member: Member, entry: Entry) -> Iterator[bytes]:
-    computed = hashlib.sha256()
-    for data in member.data:
-        computed.update(data)
-        yield data
-    _compare(name, member, entry, computed)
-
-
-def _compare(name: str, member: Member, entry: Entry, computed: "hashlib._Hash") -> None:
-    if computed.hexdigest() != entry.sha256:
-        what = f"{printable(member.name)} in {name} is not the file that the index lists"
-        raise Damaged(mismatch(what, entry.sha256, computed.hexdigest()))
-
-
-def _describe(entry: Entry) -> str:
-    target = f" -> {entry.target}" if entry.target else ""
-    return f"{entry.type} {entry.member}{target}"
+def _describe(item: Entry | Member | None) -> str:
+    """Return what a line or a member is, for the message that they differ."""
+    if item is None:
+        return "no more members"
+    name = item.member if isinstance(item, Entry) else item.name
+    target = f" -> {item.target}" if item.target else ""
+    size = f", {item.size} bytes" if item.type == "file" else ""
+    return f"{item.type} {name}{target}{size}"
 
 
 def _differs(name: str, expected: str, computed: str) -> str:
