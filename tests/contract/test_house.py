@@ -157,6 +157,7 @@ def test_the_exit_codes_are_documented() -> None:
 
 PAGES = {
     "bundle-format.md": ("envelope", "manifest", "index", "root", "receipt", "head"),
+    "build-type.md": ("provenance", "vsa"),
     "spec-and-lock.md": ("spec", "lock"),
     "policy.md": ("policy",),
 }
