@@ -3,6 +3,7 @@
 import datetime as dt
 import ipaddress
 import ssl
+from collections.abc import Sequence
 from pathlib import Path
 
 from cryptography import x509
@@ -34,10 +35,21 @@ class Authority:
         )
         self.ca.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
-    def issue(self, name: str, address: str = "127.0.0.1", first: int = -1, last: int = 1) -> Path:
-        """Return a file with key and certificate for `address`, valid from and to these days."""
+    def issue(
+        self,
+        name: str,
+        address: str = "127.0.0.1",
+        first: int = -1,
+        last: int = 1,
+        hosts: Sequence[str] = (),
+    ) -> Path:
+        """Return a file with key and certificate for `address`, valid from and to these days.
+
+        It is for the names of `hosts` as well.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
-        names = [x509.IPAddress(ipaddress.ip_address(address))]
+        names: list[x509.GeneralName] = [x509.IPAddress(ipaddress.ip_address(address))]
+        names += [x509.DNSName(host) for host in hosts]
         certificate = (
             _builder(_name(name), key.public_key(), first, last)
             .issuer_name(self._name)

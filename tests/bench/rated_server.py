@@ -50,6 +50,9 @@ class Handler(BaseHTTPRequestHandler):
         """Send the file."""
         file = self._file()
         one = Rate(self.rate_of_one)
+        if not file.is_file():
+            self.send_error(404)
+            return
         self._head(file)
         with file.open("rb") as source:
             while block := source.read(_BLOCK):
