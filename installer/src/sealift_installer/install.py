@@ -33,6 +33,7 @@ from sealift_installer.relocation import check_prefix
 from sealift_installer.report import InstallReport, Outcome, Progress, Silence
 from sealift_installer.selection import select
 from sealift_installer.smoke import needs_wrapper, smoke_test
+from sealift_installer.spellings import settle_entries
 from sealift_installer.tree import TreeWriter
 from sealift_installer.trust.host import HOST, HostPlace, is_stuck
 from sealift_installer.trust.state import StateStore
@@ -187,7 +188,8 @@ def _stage_and_publish(run: _Run, archive: Archive, record: Record, outcome: Out
     try:
         run.progress.step(archive.name, "extract")
         with _timed(seconds, "extract"):
-            relocated = _stage(run, archive, record, staging)
+            relocated, merged = _stage(run, archive, record, staging)
+            record = replace(record, merged=merged)
         if archive.kind == "interpreter" and archive.interpreter is not None:
             run.progress.step(archive.name, "start")
             with _timed(seconds, "start"):
@@ -213,15 +215,25 @@ def _stage_and_publish(run: _Run, archive: Archive, record: Record, outcome: Out
     )
 
 
-def _stage(run: _Run, archive: Archive, record: Record, staging: Path) -> int:
-    """Write the tree of `archive` to `staging`, relocated; return how many files named a prefix."""
+def _stage(
+    run: _Run, archive: Archive, record: Record, staging: Path
+) -> tuple[int, dict[str, str]]:
+    """Write the tree of `archive` to `staging`, relocated.
+
+    Returns:
+        How many files named a prefix, and what the file system does not tell apart.
+    """
     entries: tuple[Entry, ...] = run.authenticated.entries(archive)
     check_paths(entries, Path(record.path))
     with TreeWriter(staging) as tree:
-        counts = extract(run.authenticated, Job(archive, entries, record.path), tree)
+        merged = tree.find_merged(entries)
+        if merged:
+            run.progress.note(f"names that this file system takes for others: {len(merged)}")
+        job = Job(archive, settle_entries(entries, merged), record.path)
+        counts = extract(run.authenticated, job, tree)
         tree.finish()
     check_offered(archive, staging)
-    return counts.relocated
+    return counts.relocated, merged
 
 
 def _publication(run: _Run, record: Record, staging: Path, replaced: Record | None) -> Publication:
@@ -237,12 +249,19 @@ def _publication(run: _Run, record: Record, staging: Path, replaced: Record | No
         staging=staging.name,
         inode=staging.stat().st_ino,
         receipts=run.store.load().receipts,
-        detail="installed" if replaced is None else f"replaced archive {replaced.archive}",
+        detail=_detail(record, replaced),
         bundle=authenticated.identity,
         created=authenticated.manifest.created,
         links=_link_style(run, record, staging),
         overrides=authenticated.overrides,
     )
+
+
+def _detail(record: Record, replaced: Record | None) -> str:
+    done = "installed" if replaced is None else f"replaced archive {replaced.archive}"
+    if not record.merged:
+        return done
+    return f"{done}; names that this file system takes for others: {len(record.merged)}"
 
 
 def _link_style(run: _Run, record: Record, tree: Path) -> LinkStyle:

@@ -6,7 +6,7 @@ file is made anew. Links are made last, so nothing can be written through one. M
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from errno import EDQUOT, EEXIST, ENOSPC
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +16,8 @@ from sealift_installer.archives.members import check_link, check_links, check_pa
 from sealift_installer.errors import Damaged, HostError, printable
 from sealift_installer.flush import flush_tree
 from sealift_installer.limits import LIMITS, Limits
+from sealift_installer.spellings import PROBE, find_merged, fold_links, merges_names
+from sealift_schemas.index import Entry
 
 # Windows has none of these three, and no bundle is opened there (see bundle): this module can be
 # imported, that is all.
@@ -26,7 +28,6 @@ _MODE = 0o644
 _MODE_EXECUTABLE = 0o755
 # Archives are sorted by path more or less, so that few directories are in use at a time.
 _HELD_DIRECTORIES = 64
-_PROBE = ".mode"
 
 
 class TreeWriter:
@@ -55,7 +56,7 @@ class TreeWriter:
             root.mkdir(_MODE_EXECUTABLE)
             self._root = os.open(root, _DIRECTORY)
             os.fchmod(self._root, _MODE_EXECUTABLE)
-            self._exact = self._probe()
+            self._exact, self._merging = self._probe()
         except OSError as error:
             self.close()
             self._fail(error, "")
@@ -78,6 +79,17 @@ class TreeWriter:
         if self._root >= 0:
             os.close(self._root)
             self._root = -1
+
+    def find_merged(self, entries: Sequence[Entry]) -> dict[str, str]:
+        """Return which paths of an index stand in another spelling here; before any is written.
+
+        Raises:
+            HostError: as `spellings.find_merged` says, or the directory cannot be written.
+        """
+        try:
+            return find_merged(entries, self._root) if self._merging else {}
+        except OSError as error:
+            self._fail(error, "")
 
     def add_directory(self, path: str) -> None:
         """Make the directory `path` and those above it; one that is there already is fine.
@@ -106,7 +118,12 @@ class TreeWriter:
             if not self._exact:
                 self._set_mode(file, mode, path)
             for piece in data:
-                self._write(file, piece, path)
+                try:
+                    written = os.write(file, piece)
+                except OSError as error:
+                    self._fail(error, path)
+                if written != len(piece):
+                    self._write(file, piece[written:], path)
         finally:
             os.close(file)
 
@@ -140,6 +157,8 @@ class TreeWriter:
         for path, target in self._hardlinks.items():
             self._make_hardlink(path, target)
         check_links(self._links, self._limits)
+        if self._merging:
+            check_links(fold_links(self._links), self._limits)
         for path, target in self._links.items():
             directory, name = self._place(path)
             try:
@@ -223,17 +242,21 @@ class TreeWriter:
                 self._set_mode(descriptor, _MODE_EXECUTABLE, path)
         return descriptor
 
-    def _probe(self) -> bool:
-        """Tell whether new files get the modes they are made with, which saves a call for each.
+    def _probe(self) -> tuple[bool, bool]:
+        """Ask the file system two things.
 
-        The umask and a default ACL can only take bits away, and 0644 has none that 0755 lacks.
+        Do new files get the modes they are made with, which saves a call for each? The umask and
+        a default ACL can only take bits away, and 0644 has none that 0755 lacks. And does it take
+        some names for others?
         """
-        file = os.open(_PROBE, _NEW_FILE, _MODE_EXECUTABLE, dir_fd=self._root)
+        probe = PROBE.encode()
+        file = os.open(probe, _NEW_FILE, _MODE_EXECUTABLE, dir_fd=self._root)
         try:
-            return os.fstat(file).st_mode & 0o777 == _MODE_EXECUTABLE
+            exact = os.fstat(file).st_mode & 0o777 == _MODE_EXECUTABLE
+            return exact, merges_names(self._root)
         finally:
             os.close(file)
-            os.unlink(_PROBE, dir_fd=self._root)
+            os.unlink(probe, dir_fd=self._root)
 
     def _set_mode(self, descriptor: int, mode: int, path: str) -> None:
         try:
