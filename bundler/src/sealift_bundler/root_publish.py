@@ -20,7 +20,7 @@ def publish(directory: Path, draft: Draft) -> RootFile | None:
 
     Raises:
         Untrusted: a version of the chain is not signed as it must be.
-        UsageError: the versions have a gap, or the draft is not of the next one.
+        UsageError: the versions have a gap, or it is published already.
         Damaged, HostError: one cannot be read, or the version not be written.
     """
     with hold(directory):
@@ -29,12 +29,15 @@ def publish(directory: Path, draft: Draft) -> RootFile | None:
         check_signatures(draft, draft.envelope.signatures, strangers=False)
         data = draft.envelope.encode()
         file = RootFile(draft.root.version, data, draft.root)
+        if (directory / file.name).exists():
+            raise UsageError(
+                f"it is published already: {directory / file.name}",
+                hint="a published version never changes; this draft can be deleted",
+            )
         chain = read_roots(directory) if file.version > 1 else ()
         walk_chain((*chain, file))
         check_documents("envelope", [(file.name, data)])
         check_documents("root", [(file.name, draft.envelope.payload)])
-        if (directory / file.name).exists():
-            raise UsageError(f"it is published already: {directory / file.name}")
         with host_errors("cannot publish the root"):
             write_durably(directory / file.name, data)
             draft_path(directory, file.version).unlink(missing_ok=True)

@@ -40,7 +40,12 @@ Scheme = Annotated[
 ]
 ExpiresDays = Annotated[
     int | None,
-    typer.Option(min=1, max=36500, metavar="DAYS", help="After that many days targets warn."),
+    typer.Option(
+        min=1,
+        max=36500,
+        metavar="DAYS",
+        help="How long it is valid. Default: for ever; a rotation keeps the date.",
+    ),
 ]
 SigningKey = Annotated[
     list[str],

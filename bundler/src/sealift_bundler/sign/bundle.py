@@ -93,6 +93,8 @@ def add_signatures(path: Path, sources: Sequence[Path], trusted: TrustedRoot) ->
         if not added:
             raise Damaged(f"there are no signatures in it: {source}")
         for one in added:
+            if not (source / signature_name(one.keyid)).exists():
+                raise Damaged(f"missing: {source / signature_name(one.keyid)}")
             given = bundle.read(signature_name(one.keyid), LIMITS.signature_file)
             _check(root, one, given, found, source)
             signatures[one.keyid], plain[one.keyid] = one, given

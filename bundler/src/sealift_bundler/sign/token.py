@@ -125,9 +125,7 @@ def _find_token(pkcs11: Any, uri: TokenUri, text: str) -> Any:
         module.stat()
     try:
         library = pkcs11.lib(str(module))
-    except pkcs11.PKCS11Error:
-        raise
-    except (RuntimeError, OSError) as error:
+    except (RuntimeError, OSError) as error:  # PKCS11Error is the first
         raise HostError(f"cannot load the PKCS #11 module: {printable(str(error))}") from None
     found = []
     for slot in library.get_slots(token_present=True):
