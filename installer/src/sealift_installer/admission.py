@@ -15,11 +15,22 @@ from sealift_installer.authenticate import (
     judge,
 )
 from sealift_installer.bundle import Bundle
-from sealift_installer.errors import BundleError, SealiftError, UsageError, printable
+from sealift_installer.errors import (
+    BundleError,
+    RefusedByPolicy,
+    SealiftError,
+    UsageError,
+    printable,
+)
 from sealift_installer.prefix import LOCK_SECONDS, Prefix
+from sealift_installer.trust.dsse import Signers
 from sealift_installer.trust.host import HOST, HostPlace, HostTrust, add_prefix, load_host
 from sealift_installer.trust.policy import check_terms
+from sealift_installer.trust.site import check_signers, wanted_evidence
 from sealift_installer.trust.state import StateStore
+
+# Their paths again: the readers of both are imported for a bundle that has one.
+_STATEMENTS = frozenset({"evidence/provenance.dsse.json", "evidence/vsa.dsse.json"})
 
 
 def open_bundle(bundle: Path, prefix: Path, terms: Terms, place: HostPlace = HOST) -> Authenticated:
@@ -33,7 +44,10 @@ def open_bundle(bundle: Path, prefix: Path, terms: Terms, place: HostPlace = HOS
     store = StateStore(where.state)
     new = not store.exists() and not store.log.path.exists()
     state = host.state if new and host.state is not None else store.load()
-    return authenticate(Bundle(bundle), state, terms, host)
+    authenticated = authenticate(Bundle(bundle), state, terms, host)
+    if wanted_evidence(host.policies):
+        _check_evidence(authenticated)
+    return authenticated
 
 
 def load_trust(prefix: Prefix, place: HostPlace, *, seconds: float = LOCK_SECONDS) -> HostTrust:
@@ -79,6 +93,7 @@ def admit(
         raise
     try:
         authenticated = judge(followed, terms)
+        _check_evidence(authenticated)
     except SealiftError as error:
         accept_roots(store, followed.new_roots, None)
         raise_roots(place, followed.new_host_roots, None)
@@ -88,3 +103,33 @@ def admit(
     accept_roots(store, followed.new_roots, authenticated.identity)
     raise_roots(place, followed.new_host_roots, authenticated.identity)
     return authenticated
+
+
+def _check_evidence(authenticated: Authenticated) -> None:
+    """Check the evidence that the bundle carries, and that it is what the policies ask for.
+
+    Raises:
+        RefusedByPolicy: a policy asks for more.
+        Untrusted, Damaged, HostError: as `check_evidence` says.
+    """
+    wanted = wanted_evidence(authenticated.policies)
+    if not wanted and not authenticated.files.keys() & _STATEMENTS:
+        return
+    from sealift_installer.evidence import check_evidence
+
+    evidence = check_evidence(authenticated)
+    carried = {
+        "provenance": evidence.provenance is not None,
+        "vsa": evidence.summary is not None,
+        "sbom": evidence.sbom,
+    }
+    for kind, file in wanted.items():
+        if not carried[kind]:
+            raise RefusedByPolicy(
+                f"the bundle carries no {kind}, which the policy {printable(file.path)} asks for",
+                hint="build it with evidence, or ask who wrote the policy",
+            )
+    if carried["provenance"] or carried["vsa"]:
+        builders = Signers(evidence.builders, ())
+        root = authenticated.root.root
+        check_signers(authenticated.policies, root, builders, "builder", "the evidence")

@@ -128,7 +128,8 @@ def check_place(
         message = f"{what} is older than the newest that was accepted {where}"
         raise RefusedByPolicy(
             mismatch(message, f"at least {seen.sequence}", manifest.sequence),
-            hint="--allow-downgrade REASON installs it and records the reason",
+            hint="get a newer bundle from the site; --allow-downgrade REASON takes this one and "
+            "records the reason",
         )
     return Verdict(
         (f"{what} is older than {seen.sequence}, which was accepted {where} before",),
