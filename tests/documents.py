@@ -275,6 +275,7 @@ LOCK: dict[str, Any] = {
             "names": [KEY],
         }
     ],
+    "trusted_root": {"sha256": sha256("trusted root"), "size": 7000},
 }
 
 _UPSTREAM = LOCK["archives"][0]["upstream"]

@@ -22,7 +22,7 @@ from sealift_schemas.manifest import (
 from sealift_schemas.pattern import Pattern
 from sealift_schemas.spec import EACH
 from sealift_schemas.strictjson import DocumentError, Fields, encode, parse, shorten
-from sealift_schemas.upstream import UpstreamEvidence, read_evidence
+from sealift_schemas.upstream import TrustedRootFile, UpstreamEvidence, read_evidence
 
 FORMAT = 1
 LIMIT = 64 * 1024 * 1024
@@ -208,7 +208,10 @@ class Expansion:
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """The whole of sealift.lock. `spec` is the SHA-256 of the spec's meaning, not of its bytes."""
+    """The whole of sealift.lock. `spec` is the SHA-256 of the spec's meaning, not of its bytes.
+
+    `trusted_root` is there where attestations are carried, and keys to verify them with.
+    """
 
     stream: str
     sequence: int
@@ -219,6 +222,7 @@ class Lock:
     catalogs: tuple[LockedCatalog, ...] = ()
     expires: str | None = None
     expansions: tuple[Expansion, ...] = ()
+    trusted_root: TrustedRootFile | None = None
 
     @classmethod
     def read(cls, data: bytes, *, what: str = "sealift.lock") -> "Lock":
@@ -241,6 +245,11 @@ class Lock:
                 expansions=fields.items("expansions", Expansion.from_json)
                 if fields.has("expansions")
                 else (),
+                trusted_root=TrustedRootFile.from_json(
+                    fields.take("trusted_root"), fields.place("trusted_root")
+                )
+                if fields.has("trusted_root")
+                else None,
             )
         _check_distinct(lock.archives, what)
         return lock
@@ -249,6 +258,7 @@ class Lock:
         """Return the lock as JSON values."""
         expires = {} if self.expires is None else {"expires": self.expires}
         expansions = [expansion.to_json() for expansion in self.expansions]
+        root = self.trusted_root
         return {
             "format": FORMAT,
             "stream": self.stream,
@@ -260,6 +270,7 @@ class Lock:
             "archives": [archive.to_json() for archive in self.archives],
             "wheels": [wheel.to_json() for wheel in self.wheels],
             **({"expansions": expansions} if expansions else {}),
+            **({} if root is None else {"trusted_root": root.to_json()}),
         }
 
     def encode(self) -> bytes:

@@ -31,6 +31,8 @@ FILE_NAME = Pattern(r"[A-Za-z0-9_](?:[A-Za-z0-9._+-]{0,118}[A-Za-z0-9_+-])?")
 # Printable ASCII, as a certificate's names and our own words are shown.
 DETAIL = Pattern(r"[ -~]{1,500}")
 FOLDER = "evidence/upstream"
+# Sigstore's own keys, one set a line, by which what is carried can be verified.
+TRUSTED_ROOT = f"{FOLDER}/trusted_root.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,24 @@ class UpstreamEvidence:
             "detail": self.detail,
         }
         return {name: value for name, value in values.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedRootFile:
+    """The trusted root that a bundle carries; `size` is in bytes."""
+
+    sha256: str
+    size: int
+
+    @classmethod
+    def from_json(cls, value: object, where: str) -> "TrustedRootFile":
+        """Read `trusted_root` of a lock."""
+        with Fields(value, where) as fields:
+            return cls(fields.sha256("sha256"), fields.integer("size", minimum=1))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the file as JSON values."""
+        return {"sha256": self.sha256, "size": self.size}
 
 
 def read_evidence(fields: Fields, name: str) -> tuple[UpstreamEvidence, ...]:
