@@ -79,9 +79,9 @@ class Workshop:
         offer = {"url": self.python.as_uri(), "sha256": digest(self.python), **changes}
         (self.served / "downloads.json").write_text(json.dumps({"any name": entry(**offer)}))
 
-    def found(self, *, installer: bool = False) -> "Workshop":
+    def found(self, *, installer: bool = False, upstream: bool = False) -> "Workshop":
         """Make the site, a key and a root; without the travelling installer, whose wheels come
-        from an index.
+        from an index, and without asking publishers, whose requests would be among those counted.
         """
         assert self.sealift("init", self.site, cwd=self.folder) == 0
         assert self.sealift("key", "new", "release", "--no-passphrase") == 0
@@ -89,6 +89,9 @@ class Workshop:
         if not installer:
             with self.spec.open("a") as file:
                 file.write("\n[installer]\npythons = []\n")
+        if not upstream:
+            with self.spec.open("a") as file:
+                file.write('\n[upstream]\ncheck = "off"\n')
         return self
 
     def add_tool(self, *more: str) -> int:

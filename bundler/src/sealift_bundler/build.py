@@ -13,13 +13,14 @@ from sealift_bundler.inspect import inspect_archive
 from sealift_bundler.keys import keyid
 from sealift_bundler.lock import Locked, find_misfit, read_lock, write_lock
 from sealift_bundler.paper import install_scripts, readme_text, verify_text
-from sealift_bundler.resolve import Means, make_lock, obtain, obtain_wheels
+from sealift_bundler.resolve import Means, evidence_search, make_lock, obtain, obtain_wheels
 from sealift_bundler.roots import RootFile, read_roots
 from sealift_bundler.runtime import own_wheels, requirements_text
 from sealift_bundler.seal import Verified, read_trusted_root, seal_bundle
 from sealift_bundler.sign import Signer, check_clock
 from sealift_bundler.sign.bundle import sign_bundle
 from sealift_bundler.site import BUNDLES_NAME, Site
+from sealift_bundler.upstream.carry import carry_evidence
 from sealift_bundler.write import Draft, staged
 from sealift_installer.bundle import root_name
 from sealift_installer.errors import HostError
@@ -59,8 +60,10 @@ class BuildOptions:
     builders: Sequence[Signer] = field(default_factory=tuple)
 
 
-def current_lock(site: Site, means: Means, now: str) -> Locked:
+def current_lock(site: Site, means: Means, now: str, *, ask_again: bool = False) -> Locked:
     """Return the lock of the site if it fits the spec, else make it anew and write it.
+
+    With `ask_again` one that fits is made anew too, where a publisher could not be asked.
 
     Raises:
         RefusedByPolicy: `now` is more than a day ahead of the clock.
@@ -69,7 +72,9 @@ def current_lock(site: Site, means: Means, now: str) -> Locked:
     old = read_lock(site.lock_path)
     misfit = None if old is None else find_misfit(old, site.spec)
     if old is not None and misfit is None and not means.upgrade:
-        return Locked(old, ())
+        unasked = (one for each in old.archives for one in each.upstream)
+        if not ask_again or all(one.result != "unreachable" for one in unasked):
+            return Locked(old, ())
     # A lock with a time to come could never be signed, and it would stay.
     check_clock(now, "the lock")
     locked = make_lock(site, means, now)
@@ -128,6 +133,8 @@ def _write(
         inspection = inspect_archive(archive, path)
         draft.add_archive(archive, path, inspection)
         evidence.add_archive(archive, inspection.findings)
+    for name, data in carry_evidence(lock, evidence_search(site, means)):
+        draft.add_bytes(name, data)
     if wheels:
         wheels = {**wheels, **dict(own_wheels(lock.created))}
     _add_papers(draft, lock, wheels)
@@ -172,6 +179,7 @@ def _add_papers(draft: Draft, lock: Lock, wheels: dict[str, bytes]) -> None:
 def _check_space(place: Path, lock: Lock) -> None:
     needed = sum(archive.size for archive in lock.archives)
     needed += sum(wheel.size for wheel in lock.wheels) + _SLACK
+    needed += sum(one.size or 0 for archive in lock.archives for one in archive.upstream)
     free = shutil.disk_usage(place).free
     if free < needed:
         raise HostError(

@@ -25,6 +25,7 @@ from sealift_bundler.sources.package_index import find_package
 from sealift_bundler.sources.pip_settings import through_pip
 from sealift_bundler.sources.python import expands, find_python
 from sealift_bundler.sources.url import find_url
+from sealift_bundler.upstream.gather import Search, gather_evidence
 from sealift_installer.errors import Damaged, UsageError, mismatch
 from sealift_installer.host import current_platform
 from sealift_schemas.keys import Platform
@@ -122,7 +123,9 @@ def make_lock(site: Site, means: Means, now: str) -> locks.Locked:
     Raises:
         UsageError: the spec asks for what does not exist, or for two archives of one name.
         NetworkError: something new cannot be looked up or fetched.
-        Damaged: what was fetched is not what it must be.
+        Damaged: what was fetched is not what it must be, or its publisher states another digest.
+        Untrusted: what a publisher signed does not verify.
+        RefusedByPolicy: the spec requires that somebody vouches for an archive, and nobody does.
         HostError: the cache cannot be written, an interpreter cannot be captured.
     """
     old = locks.read_lock(site.lock_path)
@@ -141,17 +144,33 @@ def make_lock(site: Site, means: Means, now: str) -> locks.Locked:
     for installed in spec.installed:
         found.append(find_installed(installed, means.cache))
     archives = _locked(_distinct(found), site, means)
+    gathered = gather_evidence(archives, evidence_search(site, means, old))
     new = Lock(
         stream=spec.stream,
         sequence=1,
         created=now,
         spec=locks.spec_digest(spec),
-        archives=archives,
+        archives=gathered.archives,
         wheels=_wheels(spec, archives, search),
         catalogs=_catalogs(search),
         expansions=tuple(search.expansions),
+        trusted_root=gathered.trusted_root,
     )
     return locks.settle(new, old, spec, now)
+
+
+def evidence_search(site: Site, means: Means, old: Lock | None = None) -> Search:
+    """Return what looking for upstream evidence needs. Raises what `Means.fetching` raises."""
+    return Search(
+        spec=site.spec,
+        directory=site.directory,
+        cache=means.cache,
+        access=means.fetching(site).access,
+        old=old,
+        offline=means.offline,
+        upgrade=means.upgrade,
+        names=means.names,
+    )
 
 
 def obtain(site: Site, archives: Sequence[LockedArchive], means: Means) -> list[Path]:

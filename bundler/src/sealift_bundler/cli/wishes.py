@@ -120,7 +120,7 @@ def lock(
         raise UsageError(f"to look up {names[0]} anew, say --upgrade {names[0]}")
     ways = means(offline=offline, quiet=quiet, upgrade=upgrade, names=tuple(names or ()))
     with ways.cache.hold():
-        found = current_lock(here, ways, present_time())
+        found = current_lock(here, ways, present_time(), ask_again=not offline)
     if as_json:
         say_json({"changes": list(found.changes), **found.lock.to_json()})
         return

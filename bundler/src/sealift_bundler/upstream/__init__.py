@@ -1,0 +1,1 @@
+"""What publishers say beside their archives: looked for, compared, verified, and carried along."""
