@@ -16,12 +16,15 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from sealift_bundler.catalogs.catalog import Catalog
 from sealift_bundler.catalogs.metadata import CatalogEntry, read_catalog
 from sealift_bundler.catalogs.requests import PythonRequest, matching, select
 from sealift_bundler.sources.found import archive_filename, archive_format
+from sealift_bundler.sources.python import find_python
 from sealift_installer.errors import UsageError
 from sealift_schemas.keys import InstallKey, Platform
 from sealift_schemas.lock import FILENAME
+from sealift_schemas.spec import PythonWanted
 
 CATALOG = Path(os.environ.get("SEALIFT_TEST_CATALOGS", "none")) / "uv-download-metadata.json"
 UV = Path(sys.executable).with_name("uv")
@@ -61,11 +64,14 @@ PLATFORMS = [
     *("windows-x86_64-none", "windows-x86-none"),
 ]
 # Where we differ on purpose: of the platform's name we fill in the libc that follows from the rest
-# (uv takes this machine's), an epoch is no Python's, and upper case is the same everywhere.
+# (uv takes this machine's), an epoch is no Python's, upper case is the same everywhere, spaces
+# around a request mean nothing, and emscripten is a platform like others (uv lets any pass for it).
 DIFFERENT = {
     "3.13-macos": ("cpython-3.13.15-macos-x86_64-none", "no download"),
     "1!3.13": ("no request", "cpython-3.13.15-linux-x86_64-gnu"),
     "PyPy-3.11-Linux-AARCH64-GNU": ("pypy-3.11.15-linux-aarch64-gnu", "no request"),
+    " 3.13d ": ("cpython-3.13.15+debug-linux-x86_64-gnu", "no request"),
+    "3-emscripten-x86_64-any": ("no download", "cpython-3.14.7-linux-x86_64-gnu"),
     "3.13-linux-riscv64": ("cpython-3.13.15-linux-riscv64gc-gnu", "no download"),
 }
 
@@ -146,6 +152,61 @@ def test_each_platform_selects_what_uv_would_install(tmp_path: Path, target: str
     for version in ("3.13", "3.10", "3.14t", "any"):
         request = f"cpython-{version}-{target}"
         assert our_choice(request) == uvs_choice(tmp_path, request)
+
+
+def uvs_list(folder: Path, request: str, *arguments: str) -> set[str]:
+    """Return the keys that uv lists for a request, without prereleases where there is a final one.
+
+    uv lists those of a minor version that has nothing else; a range that is carried leaves them
+    out unless there is nothing else at all. It also lists Pyodide among CPython's.
+    """
+    told = ask_uv(folder, "list", "--only-downloads", *arguments, request)
+    keys = {line.split()[0] for line in told.splitlines() if "<download available>" in line}
+    keys = {key for key in keys if not key.startswith("pyodide")}
+    final = {key for key in keys if re.fullmatch(r"[0-9.]+", InstallKey.parse(key).version)}
+    return final or keys
+
+
+def our_expansion(request: str, **fields: object) -> set[str]:
+    catalog = Catalog("c", "0" * 64, entries())
+    wanted = PythonWanted(request, **fields)  # type: ignore[arg-type]
+    return {found.name for found in find_python(wanted, [catalog], this_platform())}
+
+
+@pytest.mark.parametrize(
+    "request_text",
+    [
+        *("cpython@>=3.11,<3.13", "cpython@>=3.13", "cpython@>=3.8", "cpython@3", "cpython@3.12"),
+        *("cpython@~=3.12.4", "cpython@!=3.12.1,<3.13", "cpython@<3.10"),
+        *("cpython@3.13t", "cpython@>=3.13t", "cpython@>3.14.2"),
+        *("pypy@>=3.8", "pypy", "pypy@3.10", "graalpy", "graalpy@>=3.10", "graalpy@3.11"),
+    ],
+)
+def test_a_wish_for_many_stands_for_what_uv_lists(tmp_path: Path, request_text: str) -> None:
+    newest = uvs_list(tmp_path, request_text)
+    assert newest
+    assert our_expansion(request_text, each="minor") == newest
+    everything = uvs_list(tmp_path, request_text, "--all-versions")
+    assert our_expansion(request_text, each="patch") == everything
+
+
+@pytest.mark.parametrize("request_text", ["cpython@3.13", "cpython@3.9", "pypy@3.11", "graalpy"])
+def test_all_platforms_are_those_that_uv_lists(tmp_path: Path, request_text: str) -> None:
+    everywhere = ("--all-platforms", "--all-arches")
+    # What uv would install of each: the newest.
+    newest: dict[str, InstallKey] = {}
+    for key in map(InstallKey.parse, uvs_list(tmp_path, request_text, *everywhere)):
+        known = newest.setdefault(str(key.platform), key)
+        if _order(key) > _order(known):
+            newest[str(key.platform)] = key
+    ours = our_expansion(request_text, all_platforms=True)
+    assert ours == {str(key) for key in newest.values()}
+    each = our_expansion(request_text, all_platforms=True, each="patch")
+    assert each == uvs_list(tmp_path, request_text, *everywhere, "--all-versions")
+
+
+def _order(key: InstallKey) -> list[int]:
+    return [int(number) for number in key.version.split(".")]
 
 
 def test_the_list_of_all_downloads_is_uvs(tmp_path: Path) -> None:
