@@ -34,7 +34,7 @@ def bundle(sealed, tmp_path):
 def steps(bundle):
     """Return the commands of VERIFY.txt by step, as a person would type them."""
     text = (bundle / "VERIFY.txt").read_text("ascii")
-    parts = re.split(r"(?m)^[1-9]\. ", text)[1:]
+    parts = re.split(r"(?m)^(?:[1-9]|[A-Z])\. ", text)[1:][:STEPS]
     commands = [re.findall(r"(?m)^ {4}(\S.*)$", part) for part in parts]
     assert len(commands) == STEPS
     assert all(commands)
