@@ -28,6 +28,7 @@ _QUOTE = rb"'\''"
 _WRAPPER = b"#!/bin/sh\nexec '%s' \"$@\"\n"
 _WRAPPER_PATTERN = rb"#!/bin/sh\nexec '([^\n]*)' \"\$@\"\n"
 _WRAPPER_LIMIT = 16 * 1024
+_NONE = (-1, -1, -1)
 _PRERELEASE = {"a": 0, "b": 1, "rc": 2, "": 3}
 
 
@@ -85,16 +86,51 @@ def activate_links(prefix: Prefix, record: Record, style: LinkStyle) -> tuple[Pa
     return tuple(targets)
 
 
-def activated(prefix: Prefix, record: Record) -> dict[Path, Path]:
-    """Return the names in `bin/` that `activate` makes, and what they lead to."""
-    tree = prefix.destination(record.kind, record.name)
-    targets = {name: tree / path for name, path in record.links.items()}
+def activation(record: Record) -> dict[str, str]:
+    """Return the names in `bin/` that `activate` makes, and the programs of the tree behind them.
+
+    The interpreter of python3.13t is python3 and python as well, that of pypy3.11 pypy3 and pypy.
+    """
+    names = dict(record.links)
     if record.interpreter is not None:
-        # python3.13t is python3 and python as well, pypy3.11 is pypy3 and pypy.
         match = re.fullmatch(r"([a-z]+)(\d+)(\.\d+)?t?", Path(record.interpreter).name)
-        names = [match[1] + match[2], match[1]] if match else []
-        targets |= dict.fromkeys(names, tree / record.interpreter)
-    return {prefix.bin / name: target for name, target in targets.items()}
+        if match:
+            names |= dict.fromkeys([match[1] + match[2], match[1]], record.interpreter)
+    return names
+
+
+def activated(prefix: Prefix, record: Record) -> dict[Path, Path]:
+    """Return the links that `activate` makes, and what they lead to."""
+    tree = prefix.destination(record.kind, record.name)
+    return {prefix.bin / name: tree / path for name, path in activation(record).items()}
+
+
+def check_activation(prefix: Prefix, record: Record) -> None:
+    """Check that the links of `activate` can be made, before anything is.
+
+    Raises:
+        HostError: something that is not ours stands where a link goes.
+    """
+    for path in activated(prefix, record):
+        _check_ours(prefix, path)
+
+
+def linked(prefix: Prefix, record: Record) -> LinkStyle:
+    """Tell whether there are names in `bin/` for this tree, and of which style.
+
+    Raises:
+        HostError: they cannot be looked at.
+    """
+    targets = set(_bin_targets(prefix, record).values())
+    style: LinkStyle = "none"
+    with host_errors("cannot look at a link"):
+        for name in record.links:
+            path = prefix.bin / name
+            if read_wrapper(path) in targets:
+                return "wrapper"
+            if _read_link(path) in targets:
+                style = "symlink"
+    return style
 
 
 def remove_links(prefix: Prefix, record: Record) -> None:
@@ -112,12 +148,21 @@ def remove_links(prefix: Prefix, record: Record) -> None:
                 remove_durably(minor)
             else:
                 _replace(prefix, record, minor, highest)
-        bases = [gone, *([] if minor is None else [minor])]
+    remove_dangling(prefix, record)
+
+
+def remove_dangling(prefix: Prefix, record: Record) -> None:
+    """Remove the names in `bin/` for programs that the tree of `record` does not have any more.
+
+    Raises:
+        HostError: the disk refuses.
+    """
+    minor = _minor(prefix, record)
+    bases = {prefix.destination(record.kind, record.name), *([] if minor is None else [minor])}
+    with host_errors("cannot remove a link"):
         for path in sorted(prefix.bin.iterdir()) if prefix.bin.is_dir() else ():
             target = _read_link(path) or read_wrapper(path)
-            if target is None or target.exists():
-                continue
-            if any(base in target.parents for base in bases):
+            if target is not None and not target.exists() and bases & set(target.parents):
                 remove_durably(path)
 
 
@@ -165,8 +210,9 @@ def _bin_targets(prefix: Prefix, record: Record) -> dict[Path, Path]:
 def _highest(prefix: Prefix, record: Record) -> Path:
     """Return the highest patch version that stands there; uv's own installs count too."""
     mine = InstallKey.parse(record.name)
-    best, path = _order(mine), prefix.destination(record.kind, record.name)
+    path = prefix.destination(record.kind, record.name)
     with host_errors("cannot look for other patch versions"):
+        best = _order(mine) if path.is_dir() else _NONE  # it is gone when it was uninstalled
         for candidate in prefix.parent(record.kind).iterdir():
             try:
                 key = InstallKey.parse(candidate.name)

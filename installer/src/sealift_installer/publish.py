@@ -14,7 +14,7 @@ from pathlib import Path
 from sealift_installer.durable import make_directory, sync_directory
 from sealift_installer.errors import HostError, host_errors, printable
 from sealift_installer.journal import Journal, Publication
-from sealift_installer.links import remove_links
+from sealift_installer.links import remove_dangling, remove_links
 from sealift_installer.prefix import Prefix, remove_tree
 from sealift_installer.records import Record, Records
 from sealift_installer.rename import exchange
@@ -80,7 +80,16 @@ def recover(prefix: Prefix, account: Account) -> tuple[str, ...]:
     entries = list(Journal(prefix).entries())
     finished = [entry.record.name for entry in entries if _settle(prefix, entry, account)]
     prefix.clear_staging()
+    _sweep(prefix)
     return tuple(finished)
+
+
+def _sweep(prefix: Prefix) -> None:
+    """Remove the files that killed runs were writing to the state (see durable.write_durably)."""
+    with host_errors("cannot remove what an earlier run left"):
+        for folder in (".", "journal", "installs", "previous", "index", "roots"):
+            for path in (prefix.state / folder).glob(".*.tmp"):
+                path.unlink()
 
 
 def is_pending(prefix: Prefix, name: str) -> bool:
@@ -96,8 +105,9 @@ def _rename(prefix: Prefix, publication: Publication) -> None:
     if publication.action == "activate":
         return
     if publication.action == "uninstall":
-        destination.rename(staging)
-        sync_directory(destination.parent)
+        if _there(destination):
+            destination.rename(staging)
+            sync_directory(destination.parent)
         return
     if publication.action == "rollback":
         prefix.previous(record.kind, record.name).rename(staging)
@@ -175,6 +185,7 @@ def _replace(prefix: Prefix, publication: Publication) -> None:
             records.put_previous(known)
         records.put(record)
         if known is not None:
+            remove_dangling(prefix, record)
             _prune(prefix)
 
 
@@ -193,7 +204,8 @@ def _forget(prefix: Prefix, record: Record) -> None:
 
 def _prune(prefix: Prefix) -> None:
     """Remove the indexes that nothing needs any more, be it installed, kept or half done."""
-    pending = {entry.record.index for entry in Journal(prefix).entries()}
+    entries = Journal(prefix).entries()
+    pending = {entry.record.index for entry in entries if entry.action != "uninstall"}
     Records(prefix.state).prune(pending)
 
 

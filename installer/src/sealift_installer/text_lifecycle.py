@@ -8,6 +8,7 @@ from sealift_installer.errors import printable
 if TYPE_CHECKING:
     from sealift_installer.check import CheckReport, TreeReport
     from sealift_installer.compare import Difference
+    from sealift_installer.lifecycle import Changed
 
 _SHOWN = 20
 
@@ -45,3 +46,10 @@ def difference_lines(differences: "Sequence[Difference]") -> Iterator[str]:
     rest = len(differences) - _SHOWN
     if rest > 0:
         yield f"  and {rest} more (--json has them all)"
+
+
+def change_lines(done: "Changed") -> Iterator[str]:
+    """Yield what became of one tree."""
+    yield f"{done.record.name}: {printable(done.detail)}"
+    yield f"  {printable(done.record.path)}, archive {done.record.archive}"
+    yield from (f"  {printable(link)}" for link in done.links)

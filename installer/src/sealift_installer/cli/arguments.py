@@ -21,6 +21,9 @@ COMMANDS = {
     "install": "install what a bundle carries for this host",
     "list": "list what is installed",
     "check": "compare what is installed with what was sealed",
+    "activate": "make the names in PREFIX/bin lead to one of several installed trees",
+    "rollback": "bring back the tree that the last install of a key replaced",
+    "uninstall": "remove an installed tree, with its links and what it replaced",
     "trust": "say whose bundles are trusted",
     "receipts": "show, check and export the record of what was done",
 }
