@@ -337,6 +337,12 @@ PROVENANCE: dict[str, Any] = {
                     "annotations": {"kind": "wheel", "size": 1},
                 },
                 {
+                    "name": "evidence/upstream/trusted_root.jsonl",
+                    "uri": "pkg:generic/sigstore-trusted-root",
+                    "digest": {"sha256": sha256("trusted root")},
+                    "annotations": {"kind": "trusted-root", "size": 1},
+                },
+                {
                     "name": "catalog.json",
                     "uri": "https://example.invalid/catalog.json",
                     "digest": {"sha256": sha256("catalog")},

@@ -32,8 +32,9 @@ from sealift_schemas.upstream import SOURCE, UpstreamEvidence, read_evidence
 PATH = "evidence/provenance.dsse.json"
 PREDICATE_TYPE = "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "https://sealift.invalid/build-type/v1"
-# What a download is: an archive that is carried, a wheel of unseal, or a catalogue that was read.
-DEPENDENCIES = ("archive", "wheel", "catalog")
+# What a download is: an archive that is carried, a wheel of unseal, a catalogue that was read, or
+# the keys by which publishers' attestations can be verified.
+DEPENDENCIES = ("archive", "wheel", "catalog", "trusted-root")
 # As in the spec, whose reader is not needed here.
 PYTHON = Pattern(r"3\.[0-9]{1,2}")
 

@@ -26,6 +26,7 @@ from sealift_bundler.write import describe_source
 from sealift_schemas.lock import Lock, LockedArchive, LockedCatalog, LockedWheel
 from sealift_schemas.provenance import Dependency, Parameters, Provenance, Wanted
 from sealift_schemas.statement import Named
+from sealift_schemas.upstream import TRUSTED_ROOT
 from sealift_schemas.vsa import Check, Summary
 
 
@@ -60,6 +61,7 @@ def make_provenance(building: Building, byproducts: Mapping[str, str]) -> Proven
             *(_archive(archive) for archive in archives),
             *(_wheel(wheel) for wheel in lock.wheels),
             *(_catalog(catalog, lock.stream) for catalog in lock.catalogs),
+            *_trusted_root(lock),
         ),
         builder=builder_uri(lock.stream),
         version=__version__,
@@ -181,6 +183,15 @@ def _catalog(catalog: LockedCatalog, stream: str) -> Dependency:
         sha256=catalog.sha256,
         location=location,
     )
+
+
+def _trusted_root(lock: Lock) -> list[Dependency]:
+    """Return the keys of Sigstore that travel, if they do; many places offer the same bytes."""
+    file = lock.trusted_root
+    if file is None:
+        return []
+    uri = purl.generic("sigstore-trusted-root", sha256=file.sha256)
+    return [Dependency("trusted-root", TRUSTED_ROOT, uri, file.sha256, size=file.size)]
 
 
 def _code(created: str) -> tuple[Named, ...]:
