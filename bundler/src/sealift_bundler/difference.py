@@ -10,11 +10,14 @@ from packaging.version import InvalidVersion, Version
 
 from sealift_bundler.lock import read_lock
 from sealift_bundler.site import LOCK_NAME
+from sealift_bundler.upstream.show import read_bundle_evidence
 from sealift_installer.bundle import MANIFEST, Bundle
 from sealift_installer.errors import UsageError, documents_damaged, printable
 from sealift_installer.limits import LIMITS
 from sealift_schemas.keys import InstallKey
-from sealift_schemas.manifest import Manifest
+from sealift_schemas.lock import LockedArchive
+from sealift_schemas.manifest import Archive, Manifest
+from sealift_schemas.upstream import UpstreamEvidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,7 @@ class Carried:
     line: str
     sha256: str
     size: int
+    upstream: tuple[UpstreamEvidence, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the archive as JSON values."""
@@ -52,7 +56,8 @@ class Difference:
     """How the second differs from the first.
 
     `upgraded` are pairs of one line with two versions (which may be a downgrade), `rebuilt` pairs
-    of one name with two digests.
+    of one name with two digests, `evidence` of one archive of which its publisher says something
+    else.
     """
 
     first: Contents
@@ -61,6 +66,7 @@ class Difference:
     removed: tuple[Carried, ...]
     upgraded: tuple[tuple[Carried, Carried], ...]
     rebuilt: tuple[tuple[Carried, Carried], ...]
+    evidence: tuple[tuple[Carried, Carried], ...] = ()
 
     @property
     def to_fetch(self) -> int:
@@ -77,6 +83,7 @@ class Difference:
             "removed": [archive.to_json() for archive in self.removed],
             "upgraded": [_pair_json(pair) for pair in self.upgraded],
             "rebuilt": [_pair_json(pair) for pair in self.rebuilt],
+            "evidence": [_evidence_json(pair) for pair in self.evidence],
             "new_bytes": self.to_fetch,
         }
 
@@ -99,10 +106,7 @@ def read_contents(path: Path) -> Contents:
             f"there is no lock and no bundle: {printable(str(path))}",
             hint="name a sealift.lock, a site or a bundle",
         )
-    archives = tuple(
-        Carried(one.name, one.version, _line(one.name, one.version), one.sha256, one.size)
-        for one in lock.archives
-    )
+    archives = tuple(_carried(one, one.upstream) for one in lock.archives)
     wheels = sum(wheel.size for wheel in lock.wheels)
     return Contents(lock.stream, lock.sequence, archives, _size(archives) + wheels)
 
@@ -118,24 +122,26 @@ def compare(first: Contents, second: Contents) -> Difference:
         # The newest of both sides belong together; what is left over came or went.
         while gone[line] and new[line]:
             upgraded.append((gone[line].pop(), new[line].pop()))
-    rebuilt = [
-        (before[name], after[name])
-        for name in sorted(before.keys() & after.keys())
-        if before[name].sha256 != after[name].sha256
-    ]
-    return Difference(first, second, _flat(new), _flat(gone), tuple(upgraded), tuple(rebuilt))
+    both = [(before[name], after[name]) for name in sorted(before.keys() & after.keys())]
+    rebuilt = tuple(pair for pair in both if pair[0].sha256 != pair[1].sha256)
+    evidence = tuple(pair for pair in both if pair[0].upstream != pair[1].upstream)
+    return Difference(first, second, _flat(new), _flat(gone), tuple(upgraded), rebuilt, evidence)
 
 
 def _bundle_contents(path: Path) -> Contents:
-    data = Bundle(path).read(MANIFEST, LIMITS.envelope)
+    bundle = Bundle(path)
+    data = bundle.read(MANIFEST, LIMITS.envelope)
     with documents_damaged(MANIFEST):
         manifest = Manifest.read(data, limit=LIMITS.envelope)
-    archives = tuple(
-        Carried(one.name, one.version, _line(one.name, one.version), one.sha256, one.size)
-        for one in manifest.archives
-    )
+    said = read_bundle_evidence(bundle, manifest)
+    archives = tuple(_carried(one, said.get(one.name, ())) for one in manifest.archives)
     wheels = sum(file.size for file in manifest.files if file.path.startswith("unseal/wheels/"))
     return Contents(manifest.stream, manifest.sequence, archives, _size(archives) + wheels)
+
+
+def _carried(one: LockedArchive | Archive, upstream: tuple[UpstreamEvidence, ...]) -> Carried:
+    line = _line(one.name, one.version)
+    return Carried(one.name, one.version, line, one.sha256, one.size, upstream)
 
 
 def _line(name: str, version: str) -> str:
@@ -177,6 +183,11 @@ def _contents_json(contents: Contents) -> dict[str, Any]:
         "archives": len(contents.archives),
         "bytes": contents.size,
     }
+
+
+def _evidence_json(pair: tuple[Carried, Carried]) -> dict[str, Any]:
+    before, after = ([one.to_json() for one in each.upstream] for each in pair)
+    return {"name": pair[1].name, "from": before, "to": after}
 
 
 def _pair_json(pair: tuple[Carried, Carried]) -> dict[str, Any]:

@@ -12,8 +12,9 @@ from pathlib import Path
 from sealift_bundler import __version__
 from sealift_bundler.addresses import check_address
 from sealift_bundler.site import clock_time, format_time
+from sealift_bundler.upstream.show import describe
 from sealift_installer.errors import UsageError, host_errors, printable
-from sealift_schemas.lock import LIMIT, Lock
+from sealift_schemas.lock import LIMIT, Lock, LockedArchive
 from sealift_schemas.spec import Spec
 from sealift_schemas.strictjson import DocumentError
 
@@ -143,8 +144,12 @@ def describe_changes(old: Lock | None, new: Lock) -> tuple[str, ...]:
     lines += [
         f"~ {name}: source, links or relocation"
         for name in sorted(before.keys() & after.keys())
-        if before[name] != after[name] and before[name].sha256 == after[name].sha256
+        if before[name].sha256 == after[name].sha256
+        and replace(before[name], upstream=()) != replace(after[name], upstream=())
     ]
+    lines += _evidence_lines(before, after)
+    if old is not None and old.trusted_root != new.trusted_root and new.trusted_root is not None:
+        lines.append(f"~ the trusted root: sha256 {new.trusted_root.sha256[:12]}...")
     if new.wheels != (() if old is None else old.wheels):
         lines.append(f"~ the wheels of unseal: {len(new.wheels)} files")
     if old is not None and old.expires is not None and old.expires <= clock_time():
@@ -154,6 +159,25 @@ def describe_changes(old: Lock | None, new: Lock) -> tuple[str, ...]:
     if old is not None and not lines and old.spec != new.spec:
         lines.append("~ the spec, or the version of sealift")
     return tuple(lines)
+
+
+def _evidence_lines(
+    before: Mapping[str, LockedArchive], after: Mapping[str, LockedArchive]
+) -> list[str]:
+    """Return what publishers say of archives, where that is new, and that nobody was asked."""
+    lines = [
+        f"* {name}: {describe(archive.upstream)}"
+        for name, archive in sorted(after.items())
+        if archive.upstream and (name not in before or before[name].upstream != archive.upstream)
+    ]
+    left_out = [
+        name
+        for name in before.keys() & after.keys()
+        if before[name].upstream and not after[name].upstream
+    ]
+    if left_out:
+        lines.append(f"~ upstream evidence: nobody was asked about {len(left_out)} archives")
+    return lines
 
 
 def _differences(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:

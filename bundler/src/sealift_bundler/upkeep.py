@@ -14,6 +14,7 @@ from pathlib import Path
 
 from sealift_bundler.cache import Cache
 from sealift_bundler.sources.capture_memo import FOLDER
+from sealift_bundler.upstream import store
 from sealift_installer.errors import host_errors
 from sealift_schemas.lock import Lock
 
@@ -68,6 +69,9 @@ def needed_names(locks: Iterable[Lock]) -> dict[str, str]:
     """Return the names in the cache of what the locks carry, each with its SHA-256."""
     names: dict[str, str] = {}
     for lock in locks:
+        evidence = (one.sha256 for archive in lock.archives for one in archive.upstream)
+        root = None if lock.trusted_root is None else lock.trusted_root.sha256
+        names.update((sha256, sha256) for sha256 in (*evidence, root) if sha256 is not None)
         carried = [(one.sha256, one.filename) for one in lock.archives]
         carried += [(one.sha256, one.filename) for one in lock.wheels]
         names.update((f"{sha256[:9]}-{filename}", sha256) for sha256, filename in carried)
@@ -75,17 +79,18 @@ def needed_names(locks: Iterable[Lock]) -> dict[str, str]:
 
 
 def check_archives(cache: Cache, known: Mapping[str, str], *, remove: bool = False) -> Checked:
-    """Read every archive and compare it with its digest.
+    """Read every archive, and all upstream evidence, and compare it with its digest.
 
-    The name has the first nine digits of it; of those in `known` (see `needed_names`) the whole is
-    compared. With `remove` what is damaged is taken away, so that the next build fetches it anew.
+    An archive's name has the first nine digits of it; of those in `known` (see `needed_names`) the
+    whole is compared. The name of evidence is its digest. With `remove` what is damaged is taken
+    away, so that the next build fetches it anew.
 
     Raises:
         HostError: the cache cannot be read, or not be written.
     """
     damaged: list[CachedFile] = []
     files = size = 0
-    for kept in list_archives(cache):
+    for kept in [*list_archives(cache), *_files(cache, store.FOLDER)]:
         with host_errors("cannot read the cache"):
             try:
                 with kept.path.open("rb") as file:
@@ -94,7 +99,9 @@ def check_archives(cache: Cache, known: Mapping[str, str], *, remove: bool = Fal
                 # Another process has replaced or removed it since.
                 continue
         files, size = files + 1, size + kept.size
-        if not computed.startswith(known.get(kept.path.name, kept.path.name[:9])):
+        # Nine digits of an archive's digest stand before its name; evidence is named by all.
+        stated = known.get(kept.path.name, kept.path.name.partition("-")[0])
+        if not computed.startswith(stated):
             damaged.append(kept)
     if remove:
         for kept in damaged:
@@ -103,15 +110,17 @@ def check_archives(cache: Cache, known: Mapping[str, str], *, remove: bool = Fal
 
 
 def prune(cache: Cache, needed: Mapping[str, str], *, dry_run: bool = False) -> Pruned:
-    """Remove the archives that are not `needed` (see `needed_names`), and what is unfinished.
+    """Remove archives and evidence that are not `needed` (see `needed_names`), and leftovers.
 
     What a later build would go on with stays. The cache must not be in use: see Cache.hold.
 
     Raises:
         HostError: the cache cannot be read, or not be written.
     """
-    archives = _files(cache, "archives")
+    archives = [*_files(cache, "archives"), *_files(cache, store.FOLDER)]
     unneeded = [kept for kept in archives if kept.path.name not in needed]
+    # What publishers answered is in the evidence, as far as a lock needs it.
+    unneeded += _files(cache, store.ANSWERS)
     resumed = frozenset(needed.values())
     unneeded += [
         kept

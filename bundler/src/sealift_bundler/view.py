@@ -7,6 +7,7 @@ from typing import Any
 
 from sealift_bundler.site import clock_time
 from sealift_bundler.sizes import show_size
+from sealift_bundler.upstream.show import describe, read_bundle_evidence
 from sealift_installer.authenticate import Terms, authenticate
 from sealift_installer.bundle import ENVELOPE, MANIFEST, Bundle
 from sealift_installer.errors import Damaged, documents_damaged, mismatch
@@ -17,6 +18,7 @@ from sealift_installer.trust.state import TrustState
 from sealift_schemas.envelope import Envelope
 from sealift_schemas.index import Entry, read_lines
 from sealift_schemas.manifest import Archive, Manifest
+from sealift_schemas.upstream import UpstreamEvidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,7 @@ class ArchiveView:
     """One archive as its index describes it, in the words of both programs, for people."""
 
     facts: ArchiveFacts
+    upstream: tuple[UpstreamEvidence, ...] = ()
 
     @property
     def name(self) -> str:
@@ -39,6 +42,7 @@ class ArchiveView:
             ("kind", f"{archive.kind}, version {archive.version}, for {archive.platform}"),
             ("from", archive.source.url),
             ("digest", f"{archive.sha256} ({archive.source.digest_source})"),
+            ("upstream", describe(self.upstream) if self.upstream else ""),
             ("packed", f"{show_size(archive.size)} as {archive.format}"),
             ("unpacked", f"{show_size(archive.unpacked)} in {archive.members} members"),
             ("needs", ", ".join(filter(None, needs))),
@@ -52,6 +56,10 @@ class ArchiveView:
             ("kept", f"{count} files: {reason}") for reason, count in count_reasons(found.kept)
         ]
         return [(label, text) for label, text in lines if text]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the archive as JSON values, with what its publisher says."""
+        return {**self.facts.to_json(), "upstream": [one.to_json() for one in self.upstream]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +85,7 @@ class BundleView:
             "signers": list(self.signers),
             "files": len(manifest.files),
             "bytes": sum(file.size for file in manifest.files),
-            "archives": [archive.facts.to_json() for archive in self.archives],
+            "archives": [archive.to_json() for archive in self.archives],
         }
 
 
@@ -92,17 +100,19 @@ def view_bundle(path: Path, root: TrustedRoot | None) -> BundleView:
     bundle = Bundle(path)
     if root is not None:
         found = authenticate(bundle, TrustState(root), Terms(now=clock_time()))
+        said = read_bundle_evidence(bundle, found.manifest)
         views = [
-            ArchiveView(inspect_archive(archive, found.entries(archive)))
-            for archive in found.manifest.archives
+            ArchiveView(inspect_archive(one, found.entries(one)), said.get(one.name, ()))
+            for one in found.manifest.archives
         ]
         return BundleView(found.manifest, True, found.signers, tuple(views))  # noqa: FBT003 - a field
     data = bundle.read(MANIFEST, LIMITS.envelope)
     with documents_damaged(MANIFEST):
         manifest = Manifest.read(data, limit=LIMITS.envelope)
+    said = read_bundle_evidence(bundle, manifest)
     views = [
-        ArchiveView(inspect_archive(archive, _entries(bundle, manifest, archive)))
-        for archive in manifest.archives
+        ArchiveView(inspect_archive(one, _entries(bundle, manifest, one)), said.get(one.name, ()))
+        for one in manifest.archives
     ]
     return BundleView(manifest, False, _claimed(bundle), tuple(views))  # noqa: FBT003 - a field
 

@@ -29,6 +29,8 @@ def diff(
 
 
 def _say_difference(found: "Difference") -> None:
+    from sealift_bundler.upstream.show import describe
+
     for archive in found.removed:
         say(f"- {archive.name}  {show_size(archive.size)}")
     for archive in found.added:
@@ -39,6 +41,8 @@ def _say_difference(found: "Difference") -> None:
     for before, after in found.rebuilt:
         size = _change(before.size, after.size)
         say(f"~ {after.name}  sha256 {before.sha256[:12]}... to {after.sha256[:12]}..., {size}")
+    for before, after in found.evidence:
+        say(f"* {after.name}  {describe(after.upstream)}\n    before: {describe(before.upstream)}")
     one, two = found.first, found.second
     if one.stream != two.stream:
         say(f"stream {one.stream} to {two.stream}")
