@@ -278,7 +278,7 @@ LOCK: dict[str, Any] = {
     "trusted_root": {"sha256": sha256("trusted root"), "size": 7000},
 }
 
-_UPSTREAM = LOCK["archives"][0]["upstream"]
+_UPSTREAM = LOCK["archives"][0]["upstream"][2:]
 _SUBJECTS = [
     {
         "name": "archives/abcdef012-cpython-3.13.3.tar.gz",
