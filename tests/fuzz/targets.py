@@ -152,6 +152,7 @@ TARGETS: dict[str, Target] = {
     "manifest": Target(
         documents.read_document(documents.read_manifest), _bundle_files("manifest.json")
     ),
+    "manifest-text": Target(documents.read_manifest_text, _bundle_files("manifest.json")),
     "root": Target(documents.read_document(documents.read_root), _roots),
     "receipt": Target(documents.read_document(documents.read_receipt), _receipts),
     "prefix": Target(documents.put_prefix, _prefixes),

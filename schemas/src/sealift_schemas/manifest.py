@@ -29,6 +29,9 @@ PAYLOAD_TYPE = "application/vnd.in-toto+json"
 # A file is authenticated in steps of this many bytes before any of them is parsed.
 CHUNK_SIZE = 4 * 1024 * 1024
 
+# From so many bytes on it pays to read one in a way of its own, with expressions to be compiled.
+_LARGE = 128 * 1024
+
 KINDS = ("interpreter", "tool")
 FORMATS = ("tar", "tar.gz", "tar.bz2", "tar.xz", "tar.zst", "zip", "7z")
 SOURCE_KINDS = ("python", "url", "package", "captured")
@@ -238,6 +241,12 @@ class Manifest:
             DocumentError: they are no manifest of this format.
         """
         where = "manifest"
+        if _LARGE < len(data) <= limit:
+            from sealift_schemas.manifest_text import read_written
+
+            written = read_written(data)
+            if written is not None:
+                return written
         with Fields(parse(data, what=where, limit=limit), where) as fields:
             fields.constant("_type", STATEMENT_TYPE)
             fields.constant("predicateType", PREDICATE_TYPE)
@@ -265,7 +274,7 @@ class Manifest:
                 files=fields.items("files", BundleFile.from_json),
                 archives=fields.items("archives", Archive.from_json),
             )
-        _check_consistent(manifest, where)
+        check_consistent(manifest, where)
         return manifest
 
     def to_json(self) -> dict[str, Any]:
@@ -317,8 +326,12 @@ def _subject(value: object, where: str) -> tuple[str, str]:
             return name, digest.sha256("sha256")
 
 
-def _check_consistent(manifest: Manifest, where: str) -> None:
-    """Check what a schema cannot say: order, uniqueness, and references between the parts."""
+def check_consistent(manifest: Manifest, where: str) -> None:
+    """Check what a schema cannot say: order, uniqueness, and references between the parts.
+
+    Raises:
+        DocumentError: they do not hold.
+    """
     paths = [file.path for file in manifest.files]
     if paths != sorted(paths) or len({path.lower() for path in paths}) != len(paths):
         raise DocumentError(

@@ -1,0 +1,192 @@
+"""Reads a large manifest as the bundler writes it, without a parser for its long lists.
+
+A manifest of 1,000 archives is nearly all lists of records that look the same. Each record is
+matched as a whole by one expression that leaves nothing open: no escapes, no field but these, in
+this order. What is left without the lists goes through the strict reader, which says that they
+stood where it has empty ones. Whatever looks otherwise is for the strict reader alone.
+"""
+
+import re
+from collections.abc import Iterator
+
+from sealift_schemas.keys import TOOL_NAME
+from sealift_schemas.lean import replace
+from sealift_schemas.manifest import (
+    BUNDLE_PATH,
+    CHUNK_SIZE,
+    DIGEST_SOURCES,
+    FORMATS,
+    GLIBC,
+    INSTALLED_PATH,
+    KINDS,
+    LIBRARY,
+    LINK_NAME,
+    PLATFORM_OR_ANY,
+    PREFIX,
+    SOURCE_KINDS,
+    VERSION,
+    Archive,
+    BundleFile,
+    Manifest,
+    Requirements,
+    Source,
+    check_consistent,
+)
+from sealift_schemas.pattern import Pattern
+from sealift_schemas.strictjson import DocumentError
+
+# Printable ASCII without the quote and the backslash: a string that is what it looks like.
+_TEXT = r"[ !#-\[\]-~]*"
+_HASH = r"[0-9a-f]{64}"
+# Below 10**15, so exact in every implementation.
+_NUMBER = r"(0|[1-9][0-9]{0,14})"
+
+
+def _list(item: str, indent: int) -> str:
+    """Return the pattern of what stands between the brackets of a list; its items are one group."""
+    space = "\\n" + " " * indent
+    return rf"(?:{space}({item}(?:,{space}{item})*)\n{' ' * (indent - 2)})?"
+
+
+_FILE = re.compile(
+    r'\n      \{\n        "path": "(' + _TEXT + r')",\n        "size": ' + _NUMBER
+    + r',\n        "sha256": "(' + _HASH + r')",\n        "chunks": \['
+    + _list(f'"{_HASH}"', 10) + r"\]\n      \}(,?)"
+)  # fmt: skip
+_ARCHIVE = re.compile(
+    r'\n      \{\n        "name": "(' + _TEXT + r')",\n        "kind": "(' + "|".join(KINDS)
+    + r')",\n        "version": "(' + _TEXT + r')",\n        "platform": "(' + _TEXT
+    + r')",\n        "format": "(' + "|".join(FORMATS).replace(".", r"\.")
+    + r')",\n        "size": ' + _NUMBER + r',\n        "sha256": "(' + _HASH
+    + r')",\n        "parts": \[' + _list(f'"{_TEXT}"', 10)
+    + r'\],\n        "index": "(' + _TEXT + r')",\n        "members": ' + _NUMBER
+    + r',\n        "unpacked": ' + _NUMBER
+    + r',\n        "source": \{\n          "kind": "(' + "|".join(SOURCE_KINDS)
+    + r')",\n          "request": "(' + _TEXT + r')",\n          "url": "(' + _TEXT
+    + r')",\n          "digest_source": "(' + "|".join(DIGEST_SOURCES)
+    + r')"\n        \},(?:\n        "prefix": "(' + _TEXT + r')",)?'
+    + r'(?:\n        "interpreter": "(' + _TEXT + r')",)?\n        "links": \{'
+    + _list(f'"{_TEXT}": "{_TEXT}"', 10)
+    + r'\},\n        "requires": \{(?:\n          "glibc": "(' + _TEXT + r')",)?'
+    + r'\n          "libraries": \[' + _list(f'"{_TEXT}"', 12) + r"\]\n        \}\n      \}(,?)"
+)  # fmt: skip
+_QUOTED = re.compile(r'"([^"]*)"')
+_PAIR = re.compile(r'"([^"]*)": "([^"]*)"')
+_SUBJECTS, _ARCHIVES, _FILES = '\n  "subject": [', '\n    "archives": [', '\n    "files": ['
+_SUBJECT = '\n    {\n      "name": "%s",\n      "digest": {\n        "sha256": "%s"\n      }\n    }'
+
+
+class _OtherwiseError(Exception):
+    """It is not as the bundler writes it, or not as it must be."""
+
+
+def read_written(data: bytes) -> Manifest | None:
+    """Return the manifest in `data`, or None: it takes the strict reader to say what it is."""
+    try:
+        return _read(data.decode("ascii"))
+    except (_OtherwiseError, UnicodeDecodeError, DocumentError):
+        return None
+
+
+def _read(text: str) -> Manifest:
+    subjects = _behind(text, _SUBJECTS, 0)
+    archives_at = _behind(text, _ARCHIVES, subjects)
+    archives, archives_end = _records(text, _ARCHIVE, archives_at)
+    files_at = _behind(text, _FILES, archives_end)
+    files, files_end = _records(text, _FILE, files_at)
+    listed = tuple(map(_file, files))
+    written = ",".join(_SUBJECT % (file.path, file.sha256) for file in listed)
+    if not text.startswith(written, subjects):
+        raise _OtherwiseError
+    rest = (
+        text[:subjects],
+        text[subjects + len(written) : archives_at],
+        text[archives_end:files_at],
+        text[files_end:],
+    )
+    head = Manifest.read("".join(rest).encode("ascii"), limit=64 * 1024)
+    if head.files or head.archives:
+        raise _OtherwiseError
+    manifest = replace(head, files=listed, archives=tuple(map(_archive, archives)))
+    check_consistent(manifest, "manifest.predicate")
+    return manifest
+
+
+def _behind(text: str, mark: str, start: int) -> int:
+    """Return where the list begins to whose name `mark` belongs. Strings have no line breaks."""
+    found = text.find(mark, start)
+    if found < 0:
+        raise _OtherwiseError
+    return found + len(mark)
+
+
+def _records(
+    text: str, record: re.Pattern[str], start: int
+) -> tuple[list[tuple[str | None, ...]], int]:
+    """Match one record after the other; return their groups, and where the last one ends."""
+    found = []
+    position = start
+    more = ","
+    while more:
+        match = record.match(text, position)
+        if match is None:
+            raise _OtherwiseError
+        *values, more = match.groups()
+        found.append(tuple(values))
+        position = match.end()
+    return found, position
+
+
+def _file(values: tuple[str | None, ...]) -> BundleFile:
+    path, size, sha256, listed = values
+    chunks = tuple(_QUOTED.findall(listed or ""))
+    file = BundleFile(_text(path, BUNDLE_PATH), int(size or 0), str(sha256), chunks)
+    count = -(-file.size // CHUNK_SIZE)
+    if len(chunks) != count or (count == 1 and chunks[0] != sha256):
+        raise _OtherwiseError
+    return file
+
+
+def _archive(values: tuple[str | None, ...]) -> Archive:
+    (
+        name, kind, version, platform, archive_format, size, sha256, parts, index, members, unpacked,
+        source, request, url, digest_source, prefix, interpreter, links, glibc, libraries,
+    ) = values  # fmt: skip
+    if not parts or size == "0":
+        raise _OtherwiseError
+    return Archive(
+        name=_text(name, TOOL_NAME),
+        kind=str(kind),
+        version=_text(version, VERSION),
+        platform=_text(platform, PLATFORM_OR_ANY),
+        format=str(archive_format),
+        size=int(size or 0),
+        sha256=str(sha256),
+        parts=tuple(_text(part, BUNDLE_PATH) for part in _QUOTED.findall(parts)),
+        index=_text(index, BUNDLE_PATH),
+        members=int(members or 0),
+        unpacked=int(unpacked or 0),
+        source=Source(str(source), str(request), str(url), str(digest_source)),
+        prefix=None if prefix is None else _text(prefix, PREFIX),
+        interpreter=None if interpreter is None else _text(interpreter, INSTALLED_PATH),
+        links=dict(_links(links or "")),
+        requires=Requirements(
+            glibc=None if glibc is None else _text(glibc, GLIBC),
+            libraries=tuple(_text(name, LIBRARY) for name in _QUOTED.findall(libraries or "")),
+        ),
+    )
+
+
+def _links(listed: str) -> Iterator[tuple[str, str]]:
+    seen = set()
+    for link, path in _PAIR.findall(listed):
+        if link in seen:
+            raise _OtherwiseError
+        seen.add(link)
+        yield _text(link, LINK_NAME), _text(path, INSTALLED_PATH)
+
+
+def _text(text: str | None, pattern: Pattern) -> str:
+    if text is None or pattern.fullmatch(text) is None:
+        raise _OtherwiseError
+    return text
