@@ -183,8 +183,12 @@ class StateStore:
     def _read_root(self, lineage: Mapping[int, str]) -> TrustedRoot:
         version = max(lineage)
         path = self.directory / _stored_name(version)
-        with host_errors("cannot read the trusted root"), path.open("rb") as file:
-            data = file.read(self._limits.root + 1)
+        with host_errors("cannot read the trusted root"):
+            try:
+                with path.open("rb") as file:
+                    data = file.read(self._limits.root + 1)
+            except FileNotFoundError:
+                raise Untrusted(f"the stored root is gone: {path}", hint=_HINT) from None
         computed = hashlib.sha256(data).hexdigest()
         if computed != lineage[version]:
             message = f"the stored root was changed: {path}"
