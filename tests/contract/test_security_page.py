@@ -36,21 +36,21 @@ def rows() -> list[re.Match[str]]:
     return [match for line in lines if (match := ROW.match(line))]
 
 
-def tests_of(path: str) -> set[str]:
+def list_tests(path: str) -> set[str]:
     tree = ast.parse((ROOT / path).read_text())
     functions = (node for node in tree.body if isinstance(node, ast.FunctionDef))
     return {node.name for node in functions if node.name.startswith("test_")}
 
 
 def test_every_test_that_is_named_is_there() -> None:
-    missing = [row["test"] for row in rows() if row["test"] not in tests_of(row["path"])]
+    missing = [row["test"] for row in rows() if row["test"] not in list_tests(row["path"])]
     assert missing == []
     assert len({row["test"] for row in rows()}) == len(rows()) >= len(ATTACKS)
 
 
 def test_every_attack_is_named() -> None:
     named = {row["test"] for row in rows()}
-    unnamed = {name for path in FILES for name in tests_of(path)} - named - BESIDE
+    unnamed = {name for path in FILES for name in list_tests(path)} - named - BESIDE
     assert unnamed == set()
 
 
