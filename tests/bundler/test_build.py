@@ -36,7 +36,7 @@ def test_a_sealed_bundle_has_the_files_of_format_1(workshop):
     manifest = manifest_of(bundle)
     names = {path.split("/")[0] for path in tree(bundle)} - {"SHA256SUMS"}
     assert {name for name in names if not name.startswith("SHA256SUMS.")} == {
-        *("manifest.json", "manifest.dsse.json", "VERIFY.txt", "README.txt"),
+        *("manifest.json", "manifest.dsse.json", "VERIFY.txt", "README.txt", "report.html"),
         *("archives", "evidence", "index", "templates", "trust", "python-downloads.json"),
     }
     assert [archive.name for archive in manifest.archives] == [PYTHON, TOOL]

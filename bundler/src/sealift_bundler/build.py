@@ -6,6 +6,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from sealift_bundler.bundle_page import PATH as PAGE
+from sealift_bundler.bundle_page import travelling_page
 from sealift_bundler.downloads_json import downloads_json
 from sealift_bundler.evidence.book import EvidenceBook
 from sealift_bundler.evidence.statements import Building
@@ -24,6 +26,7 @@ from sealift_bundler.upstream.carry import carry_evidence
 from sealift_bundler.write import Draft, staged
 from sealift_installer.bundle import root_name
 from sealift_installer.errors import HostError
+from sealift_installer.page.model import describe_archive
 from sealift_schemas.lock import Lock
 from sealift_schemas.manifest import Manifest
 from sealift_schemas.root import Root
@@ -127,11 +130,13 @@ def _write(
     wheels = obtain_wheels(site, lock.wheels, means)
     draft = Draft(place, lock)
     epoch = _epoch(lock, roots)
+    described = []
     evidence = EvidenceBook(draft, Building(lock, epoch, site.spec.pythons))
     for archive, path in zip(lock.archives, paths, strict=True):
         options.step(f"inspect: {archive.name}")
         inspection = inspect_archive(archive, path)
-        draft.add_archive(archive, path, inspection)
+        carried = draft.add_archive(archive, path, inspection)
+        described.append(describe_archive(carried, inspection.entries, archive.upstream))
         evidence.add_archive(archive, inspection.findings)
     for name, data in carry_evidence(lock, evidence_search(site, means)):
         draft.add_bytes(name, data)
@@ -140,6 +145,8 @@ def _write(
     _add_papers(draft, lock, wheels)
     evidence.add_wheels(wheels)
     evidence.finish(_builders(options, roots[-1].root) if lock.archives else ())
+    page = travelling_page(draft.manifest(epoch), described, roots, evidence.components())
+    draft.add_bytes(PAGE, page)
     manifest = draft.finish(epoch)
     for root in roots:
         draft.add_control(root_name(root.version), root.data)

@@ -65,8 +65,10 @@ class Draft:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(data)
 
-    def add_archive(self, archive: LockedArchive, path: Path, inspection: Inspection) -> None:
+    def add_archive(self, archive: LockedArchive, path: Path, inspection: Inspection) -> Archive:
         """Copy the archive at `path`, and write its index and its templates.
+
+        Returns what the manifest says about it.
 
         Raises:
             Damaged: the file is not what the lock says.
@@ -82,34 +84,30 @@ class Draft:
         self.add_bytes(index, b"".join(entry.encode() for entry in inspection.entries))
         for sha256, data in inspection.templates.items():
             self.add_bytes(f"templates/{sha256}", data)
-        self._archives.append(
-            Archive(
-                name=archive.name,
-                kind=archive.kind,
-                version=archive.version,
-                platform=archive.platform,
-                format=archive.format,
-                size=archive.size,
-                sha256=archive.sha256,
-                parts=parts,
-                index=index,
-                members=members,
-                unpacked=unpacked,
-                source=describe_source(archive, self._lock.stream),
-                prefix=archive.prefix,
-                interpreter=inspection.interpreter,
-                links=links,
-                requires=inspection.requires,
-            )
+        described = Archive(
+            name=archive.name,
+            kind=archive.kind,
+            version=archive.version,
+            platform=archive.platform,
+            format=archive.format,
+            size=archive.size,
+            sha256=archive.sha256,
+            parts=parts,
+            index=index,
+            members=members,
+            unpacked=unpacked,
+            source=describe_source(archive, self._lock.stream),
+            prefix=archive.prefix,
+            interpreter=inspection.interpreter,
+            links=links,
+            requires=inspection.requires,
         )
+        self._archives.append(described)
+        return described
 
-    def finish(self, epoch: int) -> Manifest:
-        """Write manifest.json and SHA256SUMS; there is nothing to be added afterwards.
-
-        Raises:
-            HostError: they cannot be written.
-        """
-        manifest = Manifest(
+    def manifest(self, epoch: int) -> Manifest:
+        """Return the manifest of what was added so far."""
+        return Manifest(
             stream=self._lock.stream,
             epoch=epoch,
             sequence=self._lock.sequence,
@@ -120,6 +118,14 @@ class Draft:
             files=tuple(self._files[path] for path in sorted(self._files)),
             archives=tuple(sorted(self._archives, key=lambda archive: archive.name)),
         )
+
+    def finish(self, epoch: int) -> Manifest:
+        """Write manifest.json and SHA256SUMS; there is nothing to be added afterwards.
+
+        Raises:
+            HostError: they cannot be written.
+        """
+        manifest = self.manifest(epoch)
         data = manifest.encode()
         with host_errors("cannot write the bundle"):
             (self.directory / "manifest.json").write_bytes(data)

@@ -74,6 +74,16 @@ def read_components(authenticated: Authenticated) -> tuple[Component, ...]:
     return _components(value)
 
 
+def read_component(data: bytes, *, with_parts: bool) -> Component:
+    """Return one component of an SBOM that is being written; without parts, those inside are left.
+
+    Raises:
+        DocumentError: it is no JSON.
+    """
+    value: Any = parse(data, what=SBOM, limit=_LIMIT)
+    return _component(value if with_parts else {**value, "components": []})
+
+
 def read_licence(authenticated: Authenticated, sha256: str) -> bytes | None:
     """Return a licence text by its SHA-256, None if the bundle does not have it.
 

@@ -14,6 +14,7 @@ from sealift_bundler.cli import (
     comparison,
     lookup,
     receipts,
+    report,
     roots,
     signing,
     site,
@@ -47,6 +48,7 @@ app.command()(signing.seal)
 app.command()(bundles.verify)
 app.command()(bundles.inspect)
 app.command()(comparison.diff)
+app.command()(report.report)
 app.add_typer(receipts.receipts_app, name="receipts")
 app.add_typer(caches.cache_app, name="cache")
 

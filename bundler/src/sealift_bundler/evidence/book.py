@@ -71,6 +71,10 @@ class EvidenceBook:
             self._sbom.add_wheel(filename, hashlib.sha256(data).hexdigest(), found)
             self._add_licences(filename, found)
 
+    def components(self) -> list[bytes]:
+        """Return the components of the SBOM so far, each as JSON."""
+        return self._sbom.lines()
+
     def finish(self, builders: Sequence[Signer]) -> None:
         """Write the SBOM and the index of licences, and the statements if somebody signs them.
 

@@ -43,10 +43,14 @@ class Sbom:
         component = wheel_component(filename, sha256, self._urls.get(filename), found)
         self._wheels[component["bom-ref"]] = encode(component).rstrip()
 
+    def lines(self) -> list[bytes]:
+        """Return each component of the bundle, as JSON: archives, then wheels."""
+        lines = [self._archives[reference] for reference in sorted(self._archives)]
+        return lines + [self._wheels[reference] for reference in sorted(self._wheels)]
+
     def encode(self) -> bytes:
         """Return the bytes of the file: one line for each component of the bundle."""
-        lines = [self._archives[reference] for reference in sorted(self._archives)]
-        lines += [self._wheels[reference] for reference in sorted(self._wheels)]
+        lines = self.lines()
         references = [*sorted(self._archives), *sorted(self._wheels)]
         # The values of a JSON object, but for the components, which would take much memory.
         head, tail = (encode(value).strip() for value in _around(self._building, references))

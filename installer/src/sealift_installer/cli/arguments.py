@@ -18,12 +18,16 @@ from sealift_installer.cli.options import Commands, Formatter
 COMMANDS = {
     "verify": "check signatures and every byte of a bundle",
     "inspect": "show what a bundle carries, and what would be done with it",
+    "preflight": "ask all that an install would ask, and write nothing",
     "install": "install what a bundle carries for this host",
     "list": "list what is installed",
     "check": "compare what is installed with what was sealed",
+    "repair": "write anew, from a bundle, what is not as it was sealed",
     "activate": "make the names in PREFIX/bin lead to one of several installed trees",
     "rollback": "bring back the tree that the last install of a key replaced",
+    "relocate": "put the prefix into a tree after the prefix was moved",
     "uninstall": "remove an installed tree, with its links and what it replaced",
+    "report": "write what was done, and what a bundle carries, as a page for people",
     "trust": "say whose bundles are trusted",
     "receipts": "show, check and export the record of what was done",
 }
