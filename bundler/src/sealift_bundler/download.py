@@ -115,7 +115,7 @@ class _Run:
             if answer.status_code == _UNSATISFIABLE:
                 self._partial.restart(None)
                 raise Transient(f"{shown(address)}: the server has less than it had before")
-            blocks = web.read_body(answer, address)
+            blocks = web.read_body(answer, address, self._patience)
             # The first block tells a web page, which is no matter of sizes.
             first = next(blocks, b"")
             if answer.status_code == _PARTIAL:

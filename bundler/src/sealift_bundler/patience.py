@@ -20,7 +20,9 @@ class Patience:
 
     Attributes:
         connect: for a connection.
-        read: without a byte (a stall); an answer may take any time as long as bytes come.
+        read: without a byte (a stall), and for the head of an answer; its body may take any time
+            as long as bytes come.
+        least: that have to come in `read` seconds.
         attempts: in a row that bring nothing.
         pause: before the second attempt; it doubles with each further one.
         longest_pause: which no pause exceeds.
@@ -37,6 +39,7 @@ class Patience:
 
     connect: float = 10.0
     read: float = 60.0
+    least: int = 1024
     attempts: int = 4
     pause: float = 0.5
     longest_pause: float = 30.0

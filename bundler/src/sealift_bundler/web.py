@@ -18,16 +18,19 @@ from sealift_bundler.access import Access
 from sealift_bundler.errors import NetworkError
 from sealift_bundler.patience import Patience
 from sealift_bundler.web_faults import Transient, faults, public_url, refusal, shown
+from sealift_bundler.web_pool import Adapter
 from sealift_installer.errors import HostError, printable
 
 __all__ = ["PATIENCE", "Patience", "Session", "Transient", "body_size", "faults", "get"]
-__all__ += ["insist", "public_url", "read_body"]
+__all__ += ["insist", "public_url", "read_blocks", "read_body"]
 
 T = TypeVar("T")
 PATIENCE = Patience()
 _ACCEPTED = frozenset({200, 304})
 _HTML = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html|head)\b", re.IGNORECASE)
 _PARTIAL = 206
+# Of a length: more than anybody has, and less than Python refuses to read.
+_DIGITS = 18
 
 
 class Session(requests.Session):
@@ -40,6 +43,8 @@ class Session(requests.Session):
     def __init__(self, access: Access | None = None) -> None:
         super().__init__()
         self.access = Access(patience=PATIENCE) if access is None else access
+        for scheme in ("https://", "http://"):
+            self.mount(scheme, Adapter())
         # An archive's digest is that of the published bytes, so no encoding is accepted.
         self.headers["Accept-Encoding"] = "identity"
         self.headers["User-Agent"] = f"sealift/{__version__}"
@@ -72,19 +77,21 @@ class Session(requests.Session):
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         """Return where a redirect leads; from https it never leads to http."""
-        target = super().get_redirect_target(resp)
+        try:
+            target = super().get_redirect_target(resp)
+            if target is not None:
+                _ = urlsplit(target).port
+        except ValueError:
+            resp.close()
+            what = "the server leads to an address that cannot be read"
+            raise NetworkError(f"{shown(resp.url)}: {what}") from None
         if target is not None:
             size = body_size(resp)
             if size is None or size > self.access.patience.block:
                 # requests would read its body to the end, however long that is.
                 resp._content = b""  # noqa: SLF001 - there is no other way to leave it unread
                 resp.close()
-            try:
-                scheme = urlsplit(target).scheme
-            except ValueError:
-                resp.close()
-                what = "the server leads to an address that cannot be read"
-                raise NetworkError(f"{shown(resp.url)}: {what}") from None
+            scheme = urlsplit(target).scheme
             plain = scheme == "http" and urlsplit(resp.url).scheme == "https"
             if plain or scheme not in {"http", "https", ""}:
                 resp.close()
@@ -155,26 +162,46 @@ def insist(action: Callable[[], T], patience: Patience) -> T:
             time.sleep(patience.wait(failures, fault.after))
 
 
-def read_body(response: requests.Response, url: str) -> Iterator[bytes]:
+def read_body(
+    response: requests.Response, url: str, patience: Patience | None = None
+) -> Iterator[bytes]:
     """Yield the body's bytes as they come, at most `Patience.block` at once.
 
     Raises:
-        Transient: the body ends early or the connection breaks.
+        Transient: the body ends early, the connection breaks, or hardly anything comes.
         NetworkError: it is a web page, such as those of logins and proxies.
     """
     whole = response.status_code != _PARTIAL
+    for block in read_blocks(response, url, patience):
+        if whole and _HTML.match(block):
+            raise NetworkError(
+                f"{shown(url)}: the server sent a web page instead of the file",
+                hint="a login or a proxy may stand in between",
+            )
+        whole = False
+        yield block
+
+
+def read_blocks(
+    response: requests.Response, url: str, patience: Patience | None = None
+) -> Iterator[bytes]:
+    """Yield the body's bytes as they come, whatever they are. Raises Transient as `read_body`."""
+    patience = PATIENCE if patience is None else patience
+    start, gained = time.monotonic(), 0
     with faults(url):
-        while block := response.raw.read1(PATIENCE.block, decode_content=False):
-            if whole and _HTML.match(block):
-                raise NetworkError(
-                    f"{shown(url)}: the server sent a web page instead of the file",
-                    hint="a login or a proxy may stand in between",
-                )
-            whole = False
+        while block := response.raw.read1(patience.block, decode_content=False):
+            gained += len(block)
             yield block
+            seconds = time.monotonic() - start
+            if seconds >= patience.read:
+                # The time-out of a socket is for each byte, so a byte now and then passes it.
+                if gained < patience.least:
+                    raise Transient(f"{shown(url)}: {gained} bytes in {seconds:.0f} s")
+                start, gained = time.monotonic(), 0
 
 
 def body_size(response: requests.Response) -> int | None:
     """Return the size in bytes that the server announced, or None."""
     text = response.headers.get("Content-Length", "")
-    return int(text) if text.isascii() and text.isdigit() else None
+    sound = text.isascii() and text.isdigit() and len(text) <= _DIGITS
+    return int(text) if sound else None

@@ -37,16 +37,19 @@ class _Session(web.Session):
         """
         response = super().send(request, **{**options, "stream": True})
         # What a redirect led to has been read by the call that followed it.
-        if response._content is False:  # noqa: SLF001 - as requests marks what was not read
+        content: object = response._content  # noqa: SLF001 - False marks what was not read
+        if content is False:
             if response.headers.get("Content-Encoding", "identity").lower() != "identity":
                 response.close()
                 raise NetworkError(f"{shown(response.url)}: the answer is encoded, unasked for")
-            with web.faults(response.url):
-                data = response.raw.read(LIMIT + 1, decode_content=False)
-            if len(data) > LIMIT:
-                response.close()
-                raise NetworkError(f"{shown(response.url)}: more than {LIMIT} bytes for one page")
-            response._content = data  # noqa: SLF001 - there is no other way to set a limit
+            data = bytearray()
+            for block in web.read_blocks(response, response.url, self.access.patience):
+                data += block
+                if len(data) > LIMIT:
+                    response.close()
+                    what = f"more than {LIMIT} bytes for one page"
+                    raise NetworkError(f"{shown(response.url)}: {what}")
+            response._content = bytes(data)  # noqa: SLF001 - there is no other way to set a limit
         return response
 
 

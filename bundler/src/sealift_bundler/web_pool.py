@@ -1,0 +1,97 @@
+"""Connections that do not wait for ever for the head of an answer.
+
+The time-outs of sockets are for each byte: a server that sends one now and then, or one provisional
+answer (RFC 9110, 15.2) after the other, would be listened to without end.
+"""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPResponse, HTTPSConnectionPool, PoolManager
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+_LATE = "the head of the answer took too long"
+
+
+@contextmanager
+def _deadline(connection: HTTPConnection) -> Iterator[None]:
+    """Hang up when the connection's time-out has passed before the end of the block.
+
+    Raises:
+        TimeoutError: it has.
+    """
+    late = threading.Event()
+
+    def hang_up() -> None:
+        late.set()
+        held = connection.sock
+        if held is not None:
+            with suppress(OSError):
+                # The socket's own, for that of TLS takes away what the other thread is reading.
+                socket.socket.shutdown(held, socket.SHUT_RDWR)
+
+    seconds = connection.timeout
+    timer = threading.Timer(seconds, hang_up) if isinstance(seconds, int | float) else None
+    if timer is not None:
+        timer.daemon = True
+        timer.start()
+    broken: Exception | None = None
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - raised again, unless it came of hanging up
+        broken = error
+    finally:
+        if timer is not None:
+            timer.cancel()
+    if late.is_set():
+        # A head that breaks off is a whole one to http.client.
+        raise TimeoutError(_LATE)
+    if broken is not None:
+        raise broken
+
+
+class _Connection(HTTPConnection):
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]
+        with _deadline(self):
+            return super().getresponse()
+
+
+class _SecureConnection(HTTPSConnection):
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]
+        with _deadline(self):
+            return super().getresponse()
+
+    def _tunnel(self) -> None:
+        # The answer of a proxy has a head too.
+        with _deadline(self):
+            super()._tunnel()
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _SecurePool(HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection
+
+
+_POOLS = {"http": _Pool, "https": _SecurePool}
+
+
+class Adapter(HTTPAdapter):
+    """What a session makes its connections with."""
+
+    def init_poolmanager(self, *values: Any, **named: Any) -> None:
+        """Make the pools of direct connections."""
+        super().init_poolmanager(*values, **named)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, *values: Any, **named: Any) -> PoolManager:
+        """Return the pools of connections through a proxy."""
+        manager: PoolManager = super().proxy_manager_for(*values, **named)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager

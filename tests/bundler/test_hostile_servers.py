@@ -1,0 +1,178 @@
+"""Servers that answer in no protocol, without end, or as slowly as a client will bear."""
+
+import hashlib
+import time
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from raw_server import RawServer
+from sealift_bundler import web
+from sealift_bundler.access import Access
+from sealift_bundler.cache import Cache
+from sealift_bundler.errors import NetworkError
+from sealift_bundler.fetch import Fetching, Wanted, fetch
+from sealift_bundler.patience import Patience
+from sealift_bundler.sources import index_client
+from sealift_bundler.sources.package_index import find_package
+from sealift_bundler.sources.pip_settings import PipSettings
+from sealift_installer.errors import Damaged, SealiftError
+from sealift_schemas.spec import PackageWanted
+
+DATA = b"x" * 1000
+SHA256 = hashlib.sha256(DATA).hexdigest()
+OK = b"HTTP/1.1 200 OK\r\n"
+HASTY = Patience(connect=1.0, read=0.3, attempts=2, pause=0.0, longest_wait=2.0)
+
+
+def sends(*pieces):
+    """Return an answer that is these bytes."""
+    return lambda connection: connection.sendall(b"".join(pieces))
+
+
+def redirects(location):
+    """Return an answer that leads on; each is a new address where there is a number to count."""
+    numbers = count()
+    return lambda connection: connection.sendall(
+        b"HTTP/1.1 302 Found\r\nConnection: close\r\nContent-Length: 0\r\nLocation: "
+        + location.replace(b"NUMBER", b"%d" % next(numbers))
+        + b"\r\n\r\n"
+    )
+
+
+def drips(head, piece, pause=0.01):
+    """Return an answer that goes on and on, a piece at a time."""
+
+    def answer(connection):
+        connection.sendall(head)
+        while True:
+            connection.sendall(piece)
+            time.sleep(pause)
+
+    return answer
+
+
+LENGTH = b"Content-Length: 1000\r\n"
+REFUSED = {
+    "a header of 1 MB": (sends(OK, LENGTH, b"X: ", b"a" * (1 << 20), b"\r\n\r\n"), "broke"),
+    "100,000 headers": (sends(OK, b"X: y\r\n" * 100_000, b"\r\n"), "broke"),
+    "a reason that paints": (
+        sends(b"HTTP/1.1 404 \x1b[31mred\x07\r\nContent-Length: 0\r\n\r\n"),
+        r"answered 404 \\x1b\[31mred\\x07",
+    ),
+    "no protocol": (sends(b"\0\1\2 nonsense\r\n\r\n"), "broke"),
+    "an older protocol": (sends(b"<html>"), "broke"),
+    "nothing": (sends(), "broke"),
+    "a status below all": (sends(b"HTTP/1.1 -1 X\r\n\r\n"), "broke"),
+    "a status above all": (sends(b"HTTP/1.1 999 X\r\n\r\n"), "answered 999 X"),
+    "two lengths": (sends(OK, LENGTH, b"Content-Length: 5\r\n\r\n", DATA), "broke"),
+    "a chunk's length of 10 MB": (
+        sends(OK, b"Transfer-Encoding: chunked\r\n\r\n", b"0" * 10_000_000),
+        "broke",
+    ),
+    "a part that nobody asked for": (
+        sends(b"HTTP/1.1 206 P\r\nContent-Range: bytes 0-999/1000\r\n", LENGTH, b"\r\n", DATA),
+        "answered 206",
+    ),
+    "not modified, unasked": (sends(b"HTTP/1.1 304 N\r\n\r\n"), "answered 304"),
+    "redirects without end": (redirects(b"/NUMBER"), "too many redirects"),
+    "a redirect of 60 kB": (redirects(b"/" + b"a" * 60_000), "too many redirects"),
+    "a redirect to no text": (redirects(b"http://\xfc.\xfc/\xe9"), "cannot be read"),
+    "a redirect to no port": (redirects(b"http://127.0.0.1:99999/"), "cannot be read"),
+    "a redirect to no name": (redirects(b"http://" + b"a" * 70 + b".x/"), "broke"),
+    "a redirect to a file": (redirects(b"file:///etc/passwd"), "refused a redirect"),
+    "a redirect with a password": (redirects(b"http://u:hunter2@127.0.0.1:1/"), "refused"),
+    "to come again at no time": (
+        sends(b"HTTP/1.1 503 F\r\nRetry-After: nan\r\nContent-Length: 0\r\n\r\n"),
+        "answered 503",
+    ),
+    "to come again in the past": (
+        sends(b"HTTP/1.1 503 F\r\nRetry-After: -5\r\nContent-Length: 0\r\n\r\n"),
+        "answered 503",
+    ),
+    "to come again on no day": (
+        sends(
+            b"HTTP/1.1 503 F\r\nRetry-After: Mon, 32 Foo 99999 99:99:99 GMT\r\n",
+            b"Content-Length: 0\r\n\r\n",
+        ),
+        "answered 503",
+    ),
+    "a head that never ends": (drips(OK, b"X"), "no answer in time"),
+    "one provisional answer after the other": (
+        drips(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        "no answer in time",
+    ),
+    "a byte now and then": (drips(OK + LENGTH + b"\r\n", b"x", 0.1), r"\d bytes in 0 s"),
+}
+
+
+def ask(server, folder):
+    """Fetch a file of the server."""
+    how = Fetching(Cache(folder / "cache"), Access(patience=HASTY))
+    return fetch(Wanted(f"{server.url}/a.tar.gz", "a.tar.gz", SHA256, len(DATA)), how)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_an_answer_that_is_none_is_the_networks_fault(name: str, tmp_path: Path) -> None:
+    answer, message = REFUSED[name]
+    with RawServer(answer) as server, pytest.raises(NetworkError, match=message) as caught:
+        ask(server, tmp_path)
+    told = f"{caught.value.message} {caught.value.hint}"
+    assert "hunter2" not in told
+    assert len(told) < 1000
+    assert not (tmp_path / "cache/archives").exists()
+
+
+@pytest.mark.parametrize("digits", ["9" * 25, "1000000000000"])
+def test_a_length_beyond_reason_is_not_waited_for(digits: str, tmp_path: Path) -> None:
+    answer = sends(OK, f"Content-Length: {digits}\r\n\r\n".encode(), b"y" * 1001)
+    with RawServer(answer) as server, pytest.raises(Damaged, match="has another size"):
+        ask(server, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"Content-Length: -5\r\n",
+        b"Content-Length: " + b"9" * 5000 + b"\r\n",
+        b'ETag: "a\0b"\r\nX\0Y: z\r\n' + LENGTH,
+    ],
+    ids=["less than none", "5,000 digits", "NUL"],
+)
+def test_right_bytes_behind_a_strange_head_are_right(head: bytes, tmp_path: Path) -> None:
+    with RawServer(sends(OK, head, b"\r\n", DATA)) as server:
+        assert ask(server, tmp_path).read_bytes() == DATA
+
+
+def test_more_than_was_wanted_is_not_read_to_its_end(tmp_path: Path) -> None:
+    endless = drips(OK + b"\r\n", b"x" * 65536, 0.0)
+    with RawServer(endless) as server, pytest.raises(Damaged, match="1000 bytes"):
+        ask(server, tmp_path)
+
+
+def test_an_index_without_end_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web, "PATIENCE", HASTY)
+    monkeypatch.setattr(index_client, "LIMIT", 10**6)
+    head = OK + b"Content-Type: text/html\r\n\r\n"
+    for answer in (drips(head, b"<a>" * 9999, 0.0), drips(head, b"<", 0.1), drips(OK, b"X")):
+        with RawServer(answer) as server, pytest.raises(SealiftError) as caught:
+            find_package(
+                PackageWanted("a"), "linux-x86_64-gnu", PipSettings(f"{server.url}/simple/")
+            )
+        assert caught.value.exit_code == 8
+
+
+def test_a_proxy_whose_answer_never_ends_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    how = Access(patience=Patience(connect=0.3, read=0.3, attempts=1))
+    with RawServer(drips(OK, b"X")) as server:
+        monkeypatch.setenv("HTTPS_PROXY", server.url)
+        for name in ("no_proxy", "NO_PROXY", "https_proxy"):
+            monkeypatch.delenv(name, raising=False)
+        with pytest.raises(NetworkError, match="no answer in time"):
+            fetch(
+                Wanted("https://host.invalid/a.tar.gz", "a.tar.gz", SHA256),
+                Fetching(Cache(tmp_path), how),
+            )
