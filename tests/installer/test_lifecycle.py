@@ -1,22 +1,16 @@
 """activate, rollback and uninstall: what they do, what they refuse, and a kill at each point."""
 
 import json
-import os
 import shutil
-import tempfile
-from functools import partial
 from itertools import count
 from pathlib import Path
 
 import pytest
 
+from changes import change, in_memory, prepare, program, restart, settle, sound
 from sealift_installer import cli
-from sealift_installer.account import account
-from sealift_installer.check import check
 from sealift_installer.errors import Drift, HostError, RefusedByPolicy, SealiftError, UsageError
-from sealift_installer.lifecycle import Change, activate, rollback, uninstall
-from sealift_installer.publish import recover
-from sealift_installer.trail import read_trail
+from sealift_installer.lifecycle import activate, rollback, uninstall
 from simulator import Member
 from stops import full_at, killed_at
 from target import Target, content, python, tool
@@ -27,47 +21,13 @@ OLDER = python("3.13.1").name
 
 @pytest.fixture
 def place():
-    """Return a directory for many runs: in memory where that is possible."""
-    memory = Path("/dev/shm")
-    usable = os.access(memory, os.W_OK)
-    with tempfile.TemporaryDirectory(dir=memory if usable else None) as name:
-        yield Path(name)
-
-
-def prepare(path):
-    """Return a target with a tool and an interpreter, and a tool that was replaced."""
-    target = Target(path)
-    target.carry(tool(content=b"one\n"), python())
-    target.trust()
-    target.install(link=True)
-    target.carry(tool(content=b"two\n"), python())
-    target.install(link=True)
-    return target
+    with in_memory() as path:
+        yield path
 
 
 @pytest.fixture
 def target(place):
     return prepare(place)
-
-
-def change(target, name="tool-1.0"):
-    return Change(target.prefix.path, name)
-
-
-def program(target):
-    return (target.tree() / "bin/tool").read_bytes().split()[-1]
-
-
-def sound(target):
-    """Look whether everything agrees: trees, records, receipts, and nothing is left over."""
-    assert target.leftovers() == []
-    assert read_trail(target.store)
-    assert check(target.prefix.path, strict=True).exit_code == 0
-    for path in target.prefix.bin.glob("*"):
-        assert path.exists(), f"{path} leads nowhere"
-    kept = {path.stem for path in (target.prefix.state / "index").iterdir()}
-    records = [*target.records.all(), target.records.get_previous("tool-1.0")]
-    assert kept == {record.index for record in records if record is not None}
 
 
 def test_a_rollback_brings_back_the_tree_that_was_replaced(target):
@@ -268,12 +228,6 @@ def test_the_commands(target, capsys, verb):
     assert "Traceback" not in capsys.readouterr().err
 
 
-def settle(target):
-    """Do what every command does first."""
-    target.store.complete()
-    return recover(target.prefix, partial(account, target.prefix, target.store))
-
-
 def picture(target):
     """Return what a user sees: trees, links and records, but for times."""
     trees = content(target.tree()) if target.tree().exists() else None
@@ -288,11 +242,6 @@ VERBS = {
     "activate": (activate, KEY),
 }
 sweep = pytest.mark.parametrize("step", [3, pytest.param(1, marks=pytest.mark.slow)])
-
-
-def restart(target, saved):
-    shutil.rmtree(target.prefix.path)
-    shutil.copytree(saved, target.prefix.path, symlinks=True)
 
 
 @sweep

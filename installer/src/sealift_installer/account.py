@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from sealift_installer.authenticate import Authenticated
 from sealift_installer.errors import HostError, SealiftError, printable
-from sealift_installer.links import activate_links, make_links
+from sealift_installer.links import activate_links, make_links, move_links
 from sealift_installer.prefix import Prefix
 from sealift_installer.publish import Publication
 from sealift_installer.receipts import Event
@@ -18,7 +18,6 @@ from sealift_installer.trust.roots import TrustedRoot
 from sealift_installer.trust.state import StateStore, TrustState
 from sealift_schemas.manifest import Manifest
 from sealift_schemas.receipt import ArchiveIdentity, BundleIdentity
-from sealift_schemas.strictjson import shorten
 
 _DETAIL = 1000  # characters of an error that a receipt keeps
 
@@ -66,6 +65,8 @@ def account(
 def _link(prefix: Prefix, publication: Publication) -> None:
     if publication.action == "activate":
         activate_links(prefix, publication.record, publication.links)
+    elif publication.action == "relocate":
+        move_links(prefix, publication.record)
     elif publication.action != "uninstall":
         make_links(prefix, publication.record, publication.links)
 
@@ -164,7 +165,10 @@ def accept_bundle(
 
 def note_refusal(store: StateStore, error: SealiftError) -> None:
     """Leave a receipt of a bundle that was refused; a full disk does not hide the refusal."""
-    detail = f"{type(error).__name__}: {shorten(error.message, _DETAIL)}"
+    lines = (line.strip() for line in error.message.splitlines())
+    message = f"{type(error).__name__}: {'; '.join(lines)}"
+    # A receipt is strict JSON: what is no text must not keep the refusal out of it.
+    detail = message[:_DETAIL].encode("utf-8", "backslashreplace").decode("utf-8")
     with suppress(HostError):
         store.record(store.load(), Event(clock=utc_now(), action="refuse", detail=detail))
 

@@ -17,14 +17,13 @@ from sealift_installer.limits import LIMITS
 from sealift_installer.prefix import Prefix
 from sealift_installer.records import Record, Records
 from sealift_installer.report import Progress, Silence
-from sealift_installer.trail import read_trail
+from sealift_installer.spellings import settle_entries
+from sealift_installer.trail import installed_by, read_trail
 from sealift_installer.trust.state import StateStore
 from sealift_schemas.index import Entry, read_lines
 from sealift_schemas.lean import dataclass
-from sealift_schemas.receipt import ArchiveIdentity, Receipt
+from sealift_schemas.receipt import ArchiveIdentity
 from sealift_schemas.strictjson import DocumentError
-
-_BRINGING = frozenset({"install", "repair", "rollback", "relocate"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,19 +100,6 @@ def check(
     return CheckReport(tuple(trees), strangers)
 
 
-def installed_by(receipts: Iterable[Receipt]) -> dict[str, ArchiveIdentity]:
-    """Return what is installed by the receipts, by name."""
-    found: dict[str, ArchiveIdentity] = {}
-    for receipt in receipts:
-        if receipt.archive is None:
-            continue
-        if receipt.action in _BRINGING:
-            found[receipt.archive.name] = receipt.archive
-        elif receipt.action == "uninstall":
-            found.pop(receipt.archive.name, None)
-    return found
-
-
 def compare_tree(prefix: Prefix, record: Record, tree: Path) -> Comparison:
     """Compare a tree with the index that its record names, which is kept in the state.
 
@@ -141,10 +127,11 @@ def kept_index(prefix: Prefix, record: Record) -> tuple[Entry, ...]:
     if hashlib.sha256(data).hexdigest() != record.index:
         raise Drift(f"the kept index was changed: {printable(str(path))}", hint=_NO_INDEX)
     try:
-        return tuple(read_lines(data, what=path.name, limit=LIMITS.index))
+        entries = tuple(read_lines(data, what=path.name, limit=LIMITS.index))
     except DocumentError as error:
         # It has the hash that was signed, so an unseal that knew more wrote it.
         raise HostError(f"this unseal cannot read an index: {printable(str(error))}") from None
+    return settle_entries(entries, record.merged) if record.merged else entries
 
 
 _NO_INDEX = "without it nothing says what belongs there: install the bundle again"

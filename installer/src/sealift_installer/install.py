@@ -31,10 +31,11 @@ from sealift_installer.publish import Publication, is_pending, publish, recover,
 from sealift_installer.records import Record, Records
 from sealift_installer.relocation import check_prefix
 from sealift_installer.report import InstallReport, Outcome, Progress, Silence
-from sealift_installer.selection import select
+from sealift_installer.selection import select, select_again
 from sealift_installer.smoke import needs_wrapper, smoke_test
 from sealift_installer.spellings import settle_entries
 from sealift_installer.tree import TreeWriter
+from sealift_installer.trail import installed_by, read_trail
 from sealift_installer.trust.host import HOST, HostPlace, is_stuck
 from sealift_installer.trust.state import StateStore
 from sealift_schemas.index import Entry
@@ -46,13 +47,14 @@ from sealift_schemas.manifest import Archive
 class InstallOptions:
     """What is to be installed where, and on which terms.
 
-    `names` empty means everything that fits this host; the overrides are reasons, as in `Terms`;
-    `lock_seconds` is how long another run is waited for; `host` is another place in tests alone.
+    `names` empty means everything that fits this host; `repair` means to write again what stands
+    there by the receipts, of `names` alone; the overrides are reasons, as in `Terms`; `lock_seconds` is how long another run is waited for; `host` is another place in tests alone.
     """
 
     prefix: Path
     names: tuple[str, ...] = ()
     link: bool = False
+    repair: bool = False
     allow_downgrade: str | None = None
     accept_expired: str | None = None
     lock_seconds: float = LOCK_SECONDS
@@ -118,7 +120,7 @@ def _install(run: _Run) -> InstallReport:
     outcomes = tuple(
         _attempt(run, archive, present=archive.name in present) for archive in archives
     )
-    if all(outcome.status == "present" for outcome in outcomes):
+    if not run.options.repair and all(outcome.status == "present" for outcome in outcomes):
         accept_bundle(run.prefix, run.store, authenticated, run.options.host)
     return InstallReport(
         stream=manifest.stream,
@@ -137,8 +139,12 @@ def _install(run: _Run) -> InstallReport:
 
 def _select(run: _Run) -> tuple[tuple[Archive, ...], dict[str, str]]:
     authenticated = run.authenticated
+    names, policies = run.options.names, authenticated.policies
     try:
-        return select(authenticated.manifest, run.options.names, authenticated.policies)
+        if run.options.repair:
+            installed = installed_by(read_trail(run.store).receipts)
+            return select_again(authenticated, names, installed)
+        return select(authenticated.manifest, names, policies)
     except RefusedByPolicy as error:
         note_refusal(run.store, error)
         raise
@@ -151,7 +157,7 @@ def _preflight(run: _Run, archives: tuple[Archive, ...]) -> frozenset[str]:
         check_names(archive)
         record = _record(run, archive)
         there = standing(run.prefix, archive.kind, archive.name)
-        if there is not None and there.same_tree(record):
+        if there is not None and there.same_tree(record) and not run.options.repair:
             present.add(archive.name)
         check_links(run.prefix, record, link=run.options.link)
     if run.options.link:
@@ -206,7 +212,7 @@ def _stage_and_publish(run: _Run, archive: Archive, record: Record, outcome: Out
     links = [run.prefix.bin / name for name in archive.links] if run.options.link else []
     return replace(
         outcome,
-        status="installed" if replaced is None else "replaced",
+        status=_status(run, replaced),
         members=archive.members,
         unpacked=archive.unpacked,
         relocated=relocated,
@@ -249,16 +255,25 @@ def _publication(run: _Run, record: Record, staging: Path, replaced: Record | No
         staging=staging.name,
         inode=staging.stat().st_ino,
         receipts=run.store.load().receipts,
-        detail=_detail(record, replaced),
+        detail=_detail(run, record, replaced),
         bundle=authenticated.identity,
         created=authenticated.manifest.created,
         links=_link_style(run, record, staging),
         overrides=authenticated.overrides,
+        action="repair" if run.options.repair else "install",
     )
 
 
-def _detail(record: Record, replaced: Record | None) -> str:
-    done = "installed" if replaced is None else f"replaced archive {replaced.archive}"
+def _status(run: _Run, replaced: Record | None) -> str:
+    if run.options.repair:
+        return "repaired"
+    return "installed" if replaced is None else "replaced"
+
+
+def _detail(run: _Run, record: Record, replaced: Record | None) -> str:
+    done = _status(run, replaced)
+    if done == "replaced" and replaced is not None:
+        done = f"replaced archive {replaced.archive}"
     if not record.merged:
         return done
     return f"{done}; names that this file system takes for others: {len(record.merged)}"
@@ -276,20 +291,12 @@ def _link_style(run: _Run, record: Record, tree: Path) -> LinkStyle:
 
 
 def _record(run: _Run, archive: Archive) -> Record:
-    return Record(
-        name=archive.name,
-        kind=archive.kind,
-        version=archive.version,
-        platform=archive.platform,
-        path=str(run.prefix.destination(archive.kind, archive.name)),
-        archive=archive.sha256,
+    return Record.of(
+        archive,
+        path=run.prefix.destination(archive.kind, archive.name),
         index=run.authenticated.files[archive.index].sha256,
-        manifest=run.authenticated.manifest_sha256,
-        installed=utc_now(),
-        members=archive.members,
-        unpacked=archive.unpacked,
-        interpreter=archive.interpreter,
-        links=archive.links,
+        bundle=run.authenticated.manifest_sha256,
+        now=utc_now(),
     )
 
 

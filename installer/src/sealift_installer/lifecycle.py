@@ -68,7 +68,9 @@ class Changed:
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
+class Run:
+    """What the steps of one change share."""
+
     prefix: Prefix
     store: StateStore
     change: Change
@@ -76,6 +78,7 @@ class _Run:
 
     @property
     def records(self) -> Records:
+        """What is installed."""
         return Records(self.prefix.state)
 
     def publication(self, action: str, record: Record, detail: str) -> Publication:
@@ -93,6 +96,11 @@ class _Run:
         )
 
     def publish(self, publication: Publication) -> None:
+        """Do what the entry says, with its links and its receipt.
+
+        Raises:
+            HostError: as `publish.publish` says.
+        """
         host = self.change.host
         publish(self.prefix, publication, partial(account, self.prefix, self.store, host=host))
 
@@ -104,7 +112,7 @@ def activate(change: Change, progress: Progress | None = None) -> Changed:
         UsageError: it is not installed, or offers nothing.
         HostError: something that is not ours stands where a link goes.
     """
-    with _held(change, progress) as run:
+    with held(change, progress) as run:
         record = _standing(run)
         tree = Path(record.path)
         if not activation(record):
@@ -118,7 +126,7 @@ def activate(change: Change, progress: Progress | None = None) -> Changed:
         names = tuple(activation(record))
         detail = f"made {', '.join(names)} lead to it"
         publication = run.publication("activate", record, detail)
-        run.publish(_with(publication, inode=tree.stat().st_ino, links=style))
+        run.publish(with_tree(publication, inode=tree.stat().st_ino, links=style))
         links = tuple(map(str, activated(run.prefix, record)))
         return Changed("activate", record, detail, links)
 
@@ -132,7 +140,7 @@ def rollback(change: Change, progress: Progress | None = None) -> Changed:
         Drift: the kept tree is not what was sealed.
         HostError: the kept tree was made for another prefix.
     """
-    with _held(change, progress) as run:
+    with held(change, progress) as run:
         current = _standing(run)
         kept = run.records.get_previous(current.name)
         tree = run.prefix.previous(current.kind, current.name)
@@ -153,7 +161,7 @@ def rollback(change: Change, progress: Progress | None = None) -> Changed:
         style = linked(run.prefix, current)
         detail = f"back from archive {current.archive}"
         publication = run.publication("rollback", kept, detail)
-        run.publish(_with(publication, inode=tree.stat().st_ino, links=style))
+        run.publish(with_tree(publication, inode=tree.stat().st_ino, links=style))
         return Changed("rollback", kept, detail)
 
 
@@ -164,22 +172,27 @@ def uninstall(change: Change, progress: Progress | None = None) -> Changed:
         UsageError: it is not installed.
         HostError: something else stands in its place.
     """
-    with _held(change, progress) as run:
+    with held(change, progress) as run:
         record = run.records.get(change.name)
         if record is None:
-            raise _not_installed(change.name)
+            raise not_installed(change.name)
         there = standing(run.prefix, record.kind, record.name) is not None
         destination = run.prefix.destination(record.kind, record.name)
         inode = destination.stat().st_ino if there else 0
         detail = "uninstalled" if there else "uninstalled; its directory was gone"
         publication = run.publication("uninstall", record, detail)
-        run.publish(_with(publication, inode=inode))
+        run.publish(with_tree(publication, inode=inode))
         return Changed("uninstall", record, detail)
 
 
 @contextmanager
-def _held(change: Change, progress: Progress | None) -> Iterator[_Run]:
-    """Hold the prefix, with what earlier runs began finished."""
+def held(change: Change, progress: Progress | None) -> Iterator[Run]:
+    """Hold the prefix, with what earlier runs began finished.
+
+    Raises:
+        Untrusted: this prefix has no record, or it does not hold.
+        HostError: another run holds the prefix, or what one began cannot be finished.
+    """
     progress = progress or Silence()
     prefix = Prefix(change.prefix)
     store = StateStore(prefix.state)
@@ -188,19 +201,20 @@ def _held(change: Change, progress: Progress | None) -> Iterator[_Run]:
         store.complete()
         for name in recover(prefix, partial(account, prefix, store, host=change.host)):
             progress.note(f"finished what an earlier run began: {name}")
-        yield _Run(prefix, store, change, progress)
+        yield Run(prefix, store, change, progress)
 
 
-def _with(publication: Publication, *, inode: int, links: LinkStyle = "none") -> Publication:
+def with_tree(publication: Publication, *, inode: int, links: LinkStyle = "none") -> Publication:
+    """Return the entry with the tree that it is about, and what is made in `bin/`."""
     return replace(publication, inode=inode, links=links)
 
 
-def _standing(run: _Run) -> Record:
+def _standing(run: Run) -> Record:
     """Return the record of the tree, which is there."""
     name = run.change.name
     record = run.records.get(name)
     if record is None:
-        raise _not_installed(name)
+        raise not_installed(name)
     if standing(run.prefix, record.kind, name) is None:
         raise HostError(
             f"the directory of {name} is gone: {printable(record.path)}",
@@ -214,7 +228,8 @@ def _standing(run: _Run) -> Record:
     return record
 
 
-def _not_installed(name: str) -> UsageError:
+def not_installed(name: str) -> UsageError:
+    """Return the error about a name that is not installed."""
     return UsageError(
         f"not installed: {printable(name)}", hint="unseal list shows what is installed"
     )
@@ -241,7 +256,7 @@ def _check_kept(record: Record, found: Comparison) -> None:
         )
 
 
-def _check_allowed(run: _Run, kept: Record, bundle: BundleIdentity | None) -> None:
+def _check_allowed(run: Run, kept: Record, bundle: BundleIdentity | None) -> None:
     """Check that the bundle of the kept tree may still be installed here, and by going back."""
     host = add_prefix(load_host(run.change.host), run.prefix)
     check_overrides(host.policies, ["allow_downgrade"])

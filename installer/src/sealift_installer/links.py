@@ -133,6 +133,29 @@ def linked(prefix: Prefix, record: Record) -> LinkStyle:
     return style
 
 
+def move_links(prefix: Prefix, record: Record) -> None:
+    """Let the links that lead to this tree in a former prefix, where it is no more, lead to it.
+
+    Raises:
+        HostError: the disk refuses.
+    """
+    minor = _minor(prefix, record)
+    names = {record.name, *([] if minor is None else [minor.name])}
+    parent = prefix.parent(record.kind)
+    with host_errors("cannot make a link"):
+        found = sorted(prefix.bin.iterdir()) if prefix.bin.is_dir() else []
+        for path in [*([] if minor is None else [minor]), *found]:
+            wrapped = read_wrapper(path)
+            target = _read_link(path) or wrapped
+            if target is None or target.exists() or parent in target.parents:
+                continue
+            for former in (target, *target.parents):
+                if former.name in names and former.parent.name == parent.name:
+                    moved = parent / former.name / target.relative_to(former)
+                    _put(prefix, record, path, moved, wrapped=wrapped is not None)
+                    break
+
+
 def remove_links(prefix: Prefix, record: Record) -> None:
     """Remove the links of a tree that is gone; the minor-version link leads to the next one.
 
@@ -238,14 +261,19 @@ def _replace(
         if (read_wrapper(path) if wrapped else _read_link(path)) == target:
             return
         _check_ours(prefix, path)
-        make_directory(path.parent, prefix.path)
-        # What a kill leaves there, the next run removes.
-        temporary = prefix.new_staging(record.kind, path.name)
-        if wrapped:
-            write_durably(temporary, _wrapper(target), mode=0o755)
-        else:
-            temporary.symlink_to(target)
-        temporary.replace(path)
+        _put(prefix, record, path, target, wrapped=wrapped)
+
+
+def _put(prefix: Prefix, record: Record, path: Path, target: Path, *, wrapped: bool) -> None:
+    """Make the link or wrapper at `path` in one step, whatever is there."""
+    make_directory(path.parent, prefix.path)
+    # What a kill leaves there, the next run removes.
+    temporary = prefix.new_staging(record.kind, path.name)
+    if wrapped:
+        write_durably(temporary, _wrapper(target), mode=0o755)
+    else:
+        temporary.symlink_to(target)
+    temporary.replace(path)
 
 
 def _read_link(path: Path) -> Path | None:

@@ -170,7 +170,7 @@ def _unwritable(directory: Path) -> list[str]:
 def _too_small(archives: Sequence[Archive], directory: Path) -> list[str]:
     parent = _existing(directory)
     members = sum(archive.members for archive in archives)
-    wanted = sum(archive.unpacked for archive in archives) + members * _MEMBER_OVERHEAD
+    wanted = wanted_room(archives)
     free, inodes = room(parent)
     problems = []
     if free < wanted:
@@ -180,6 +180,17 @@ def _too_small(archives: Sequence[Archive], directory: Path) -> list[str]:
             f"{printable(str(parent))} has room for {inodes} files, {members} are needed"
         )
     return problems
+
+
+def wanted_room(archives: Sequence[Archive]) -> int:
+    """Return how many bytes the archives take when they are installed, at the most."""
+    members = sum(archive.members for archive in archives)
+    return sum(archive.unpacked for archive in archives) + members * _MEMBER_OVERHEAD
+
+
+def free_room(directory: Path) -> int:
+    """Return the free bytes where `directory` is, or will be."""
+    return room(_existing(directory))[0]
 
 
 def room(directory: Path) -> tuple[int, int | None]:

@@ -66,6 +66,7 @@ _FAILURES = {
     "uninstall": "cannot uninstall",
     "activate": "cannot activate",
     "rollback": "cannot roll back",
+    "relocate": "cannot put the relocated tree in its place",
 }
 
 

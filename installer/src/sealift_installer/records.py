@@ -17,6 +17,7 @@ from sealift_schemas.manifest import (
     KINDS,
     PLATFORM_OR_ANY,
     VERSION,
+    Archive,
     read_links,
 )
 from sealift_schemas.strictjson import DocumentError, Fields, check_text, encode, parse
@@ -49,6 +50,25 @@ class Record:
     interpreter: str | None = None
     links: Mapping[str, str] = field(default_factory=dict)
     merged: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, archive: Archive, *, path: Path, index: str, bundle: str, now: str) -> "Record":
+        """Return the record of `archive` at `path`; `index` and `bundle` are SHA-256 values."""
+        return cls(
+            name=archive.name,
+            kind=archive.kind,
+            version=archive.version,
+            platform=archive.platform,
+            path=str(path),
+            archive=archive.sha256,
+            index=index,
+            manifest=bundle,
+            installed=now,
+            members=archive.members,
+            unpacked=archive.unpacked,
+            interpreter=archive.interpreter,
+            links=archive.links,
+        )
 
     @classmethod
     def read(cls, data: bytes, *, what: str, name: str) -> "Record":
@@ -210,7 +230,7 @@ class Records:
         """Keep an index, so that the tree can be checked without the bundle."""
         path = self.index_path(sha256)
         with host_errors("cannot keep the index of an install"):
-            if not path.is_file():
+            if not path.is_file() or path.read_bytes() != data:
                 make_directory(self._indexes, self._directory)
                 write_durably(path, data)
 

@@ -40,8 +40,9 @@ class Silence:
 class Outcome:
     """What came of one archive.
 
-    `status` is "installed", "replaced" (another build stood there), "present" (nothing was to be
-    done) or "failed"; `seconds` maps each step to how long it took; `error` is the failure.
+    `status` is "installed", "replaced" (another build stood there), "repaired" (the same one did,
+    changed), "present" (nothing was to be done) or "failed"; `seconds` maps each step to how long
+    it took; `error` is the failure.
     """
 
     name: str

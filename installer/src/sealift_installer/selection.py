@@ -1,11 +1,16 @@
 """Which of a bundle's archives are to be installed on this host."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from sealift_installer.errors import HostError, RefusedByPolicy, UsageError, printable
 from sealift_installer.host import current_platform, fits
 from sealift_installer.trust.site import Policies, why_not
 from sealift_schemas.manifest import Archive, Manifest
+from sealift_schemas.receipt import ArchiveIdentity
+
+if TYPE_CHECKING:
+    from sealift_installer.authenticate import Authenticated
 
 
 def select(
@@ -56,3 +61,30 @@ def _check_allowed(reasons: Mapping[str, str | None]) -> None:
                 f"{name} is not to be installed here: {reason}",
                 hint="name other archives of the bundle, or ask who wrote the policy",
             )
+
+
+def select_again(
+    authenticated: "Authenticated", names: tuple[str, ...], installed: Mapping[str, ArchiveIdentity]
+) -> tuple[tuple[Archive, ...], dict[str, str]]:
+    """Return those of `names` that the bundle has as they are installed, and why not the others.
+
+    Raises:
+        RefusedByPolicy: a policy does not allow one of them.
+    """
+    known = {archive.name: archive for archive in authenticated.manifest.archives}
+    skipped = {}
+    for name in names:
+        archive, identity = known.get(name), installed.get(name)
+        if archive is None:
+            skipped[name] = "it is not in this bundle"
+        elif identity is None:
+            skipped[name] = "the receipts do not have it installed"
+        elif archive.sha256 != identity.sha256 or identity.index not in {
+            None,
+            authenticated.files[archive.index].sha256,
+        }:
+            skipped[name] = "this bundle has another build of it"
+    wanted = tuple(name for name in names if name not in skipped)
+    if not wanted:
+        return (), skipped
+    return select(authenticated.manifest, wanted, authenticated.policies)[0], skipped

@@ -4,11 +4,14 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from sealift_installer.errors import printable
+from sealift_installer.text import bundle_line, install_lines, size
 
 if TYPE_CHECKING:
     from sealift_installer.check import CheckReport, TreeReport
     from sealift_installer.compare import Difference
     from sealift_installer.lifecycle import Changed
+    from sealift_installer.rehearsal import Rehearsal
+    from sealift_installer.repair import RepairReport
 
 _SHOWN = 20
 
@@ -53,3 +56,35 @@ def change_lines(done: "Changed") -> Iterator[str]:
     yield f"{done.record.name}: {printable(done.detail)}"
     yield f"  {printable(done.record.path)}, archive {done.record.archive}"
     yield from (f"  {printable(link)}" for link in done.links)
+
+
+_PLANS = {
+    "install": "would be installed",
+    "replace": "would replace another build",
+    "present": "is there already",
+}
+
+
+def rehearsal_lines(rehearsal: "Rehearsal") -> Iterator[str]:
+    """Yield what an install would do."""
+    authenticated = rehearsal.authenticated
+    root_version = authenticated.root.root.version
+    yield bundle_line(authenticated.manifest, authenticated.signers, root_version)
+    for planned in rehearsal.planned:
+        yield f"{planned.archive.name}: {_PLANS[planned.what]}, {printable(planned.path)}"
+    for name, reason in rehearsal.skipped.items():
+        yield f"{name}: would be left out, {reason}"
+    for name in rehearsal.unfinished:
+        yield f"{name}: a run was killed here; the next one finishes or takes back what it did"
+    yield f"needs {size(rehearsal.needed)}, {size(rehearsal.free)} are free; nothing was written"
+
+
+def repair_lines(report: "RepairReport") -> Iterator[str]:
+    """Yield what was drifted, and what came of it."""
+    if report.install is None:
+        yield f"nothing to repair: {len(report.before.trees)} trees are as they were sealed"
+        return
+    for tree in report.before.trees:
+        if tree.drift:
+            yield from _tree_lines(tree)
+    yield from install_lines(report.install)

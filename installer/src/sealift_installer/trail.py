@@ -4,7 +4,7 @@ An export is the lines of the record as they are, and behind them the head: by i
 payload of an envelope that the host's key signed. A file with the head alone is an export as well.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from sealift_installer.errors import Damaged, Untrusted, host_errors, mismatch, printable
@@ -14,9 +14,11 @@ from sealift_installer.trust.state import StateStore
 from sealift_schemas.envelope import Envelope
 from sealift_schemas.head import LIMIT, PAYLOAD_TYPE, Head
 from sealift_schemas.lean import dataclass
-from sealift_schemas.receipt import LINE_LIMIT, Receipt
+from sealift_schemas.receipt import LINE_LIMIT, ArchiveIdentity, Receipt
 from sealift_schemas.strictjson import DocumentError
 
+# What leaves a tree where the receipt says.
+_BRINGING = frozenset({"install", "repair", "rollback", "relocate"})
 _ENVELOPE_START = b'{"payload":'
 _LONGEST = max(LINE_LIMIT, 2 * LIMIT)
 
@@ -88,6 +90,19 @@ def read_trail(store: StateStore) -> Trail:
         what = f"the receipts are not those that the state names: {store.log.path}"
         raise Untrusted(mismatch(what, expected, computed), hint="lines were removed or put in")
     return Trail(receipts, lines, state.floor, pending)
+
+
+def installed_by(receipts: Iterable[Receipt]) -> dict[str, ArchiveIdentity]:
+    """Return what is installed by the receipts, by name."""
+    found: dict[str, ArchiveIdentity] = {}
+    for receipt in receipts:
+        if receipt.archive is None:
+            continue
+        if receipt.action in _BRINGING:
+            found[receipt.archive.name] = receipt.archive
+        elif receipt.action == "uninstall":
+            found.pop(receipt.archive.name, None)
+    return found
 
 
 def read_export(path: Path) -> Export:
