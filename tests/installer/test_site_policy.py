@@ -7,11 +7,13 @@ import pytest
 
 from sealift_installer.authenticate import Terms, authenticate
 from sealift_installer.errors import HostError, RefusedByPolicy, UsageError
-from sealift_installer.first_root import import_root
+from sealift_installer.first_root import describe_trust, import_root
 from sealift_installer.report import Silence
+from sealift_installer.text_trust import trust_lines
 from sealift_installer.trust.host import NO_HOST, HostPlace, HostTrust, PolicyFile, load_host
 from sealift_installer.trust.site import allowed_schemes
-from sealift_schemas.policy import Policy
+from sealift_schemas.policy import FIELDS, Policy
+from sealift_schemas.resources import read_schema
 from sealift_schemas.strictjson import DocumentError
 from simulator import ED25519, NOW, P256, P384, SimKey, make_root, small_bundle
 from target import Target, python, tool
@@ -187,7 +189,7 @@ def test_archives_that_are_not_allowed_are_left_out(tmp_path):
     assert not target.tree("tool-1.0").exists()
     with pytest.raises(RefusedByPolicy, match=r"tool-1.0 is not to be installed here: .*policy"):
         target.install(None, "tool-1.0", host=place)
-    assert 'RefusedByPolicy: "tool-1.0 is not' in target.receipts("refuse")[-1].detail
+    assert "RefusedByPolicy: tool-1.0 is not" in target.receipts("refuse")[-1].detail
 
 
 @posix
@@ -245,7 +247,7 @@ def test_a_malformed_policy_refuses_everything(tmp_path, text):
     ):
         target.install(host=place)
     assert not target.tree().exists()
-    assert 'HostError: "the policy is malformed' in target.receipts("refuse")[-1].detail
+    assert "HostError: the policy is malformed" in target.receipts("refuse")[-1].detail
     file.unlink()
     assert target.install(host=place).exit_code == 0
 
@@ -393,3 +395,19 @@ def test_another_owner_cannot_speak_for_the_host(tmp_path):
     with pytest.raises(HostError, match=r"only root can say what this host trusts") as raised:
         import_host_root(target, stranger)
     assert "--host" in raised.value.hint
+
+
+def test_the_fields_that_are_named_are_those_of_the_schema():
+    schema = json.loads(read_schema("policy"))
+    assert tuple(schema["properties"]) == FIELDS
+
+
+@posix
+def test_a_policy_without_a_root_of_the_host_is_shown(tmp_path):
+    place = host_place(tmp_path, streams=["site"])
+    lines = list(trust_lines(describe_trust(place.prefix, place)))
+    assert lines[0] == "this host trusts no root of its own; every prefix has one"
+    assert lines[2:] == [f"policy in force: {place.directory}/policy.json", "  streams: site"]
+    (place.directory / "policy.json").unlink()
+    lines = list(trust_lines(describe_trust(place.prefix, place)))
+    assert lines[1:] == ["no policy but the root's"]

@@ -135,23 +135,26 @@ def _check_against_host(given: TrustedRoot, prefix: Prefix, place: HostPlace) ->
 def describe_trust(prefix: Prefix, place: HostPlace = HOST) -> dict[str, Any]:
     """Return what is trusted as JSON values: by the prefix, by the host, and the policies in force.
 
+    A host may have policies and no root; a prefix without one, and without a host's, is an error.
+
     Raises:
         Untrusted: neither has a root, or a state was edited.
         HostError: a state or a policy cannot be read, or not be believed.
     """
     host = add_prefix(load_host(place), prefix)
     store = StateStore(prefix.state)
-    if host.state is not None and (prefix.path == place.directory or not store.exists()):
-        state, new = host.state, prefix.path != place.directory
+    state: TrustState | None
+    if prefix.path == place.directory:
+        state, new = host.state, False
+    elif host.state is not None and not store.exists():
+        state, new = host.state, True
     else:
         state, new = store.load(removed=True), False
+    shown = None if host.state is None else _describe_state(host.state)
     return {
-        **_describe_state(state),
-        "removed": state.removed,
+        **({} if state is None else {**_describe_state(state), "removed": state.removed}),
         "from_host": new,
-        "host": None
-        if host.state is None
-        else {"directory": str(place.directory), **_describe_state(host.state)},
+        "host": shown and {"directory": str(place.directory), **shown},
         "policies": [{"file": each.path, **each.policy.to_json()} for each in host.policies],
     }
 

@@ -18,16 +18,15 @@ _RULES = {
 
 def trust_lines(trust: Mapping[str, Any]) -> Iterator[str]:
     """Yield what is trusted, as `first_root.describe_trust` returns it."""
-    if trust["removed"]:
-        yield "removed: no root is trusted any more, until another one is imported"
-    if trust["from_host"]:
-        yield "nothing was installed to this prefix yet: it will trust what the host does"
-    yield from _state_lines(trust)
+    if "version" not in trust:
+        yield "this host trusts no root of its own; every prefix has one"
+    else:
+        yield from _prefix_lines(trust)
     host = trust["host"]
-    if host is not None and not trust["from_host"]:
+    if host is not None and not trust["from_host"] and host["head"] != trust["head"]:
         yield ""
         yield f"this host, {printable(host['directory'])}, which counts as well:"
-        yield from (f"  {line}" for line in _state_lines(host))
+        yield from (f"  {line}" for line in _host_lines(host, trust))
     if not trust["policies"]:
         yield "no policy but the root's"
     for policy in trust["policies"]:
@@ -36,7 +35,24 @@ def trust_lines(trust: Mapping[str, Any]) -> Iterator[str]:
         yield from (f"  {line}" for line in _policy_lines(policy))
 
 
-def _state_lines(state: Mapping[str, Any]) -> Iterator[str]:
+def _prefix_lines(trust: Mapping[str, Any]) -> Iterator[str]:
+    if trust["removed"]:
+        yield "removed: no root is trusted any more, until another one is imported"
+    if trust["from_host"]:
+        yield "nothing was installed to this prefix yet: it will trust what the host does"
+    yield from _root_lines(trust)
+    yield from _counter_lines(trust)
+
+
+def _host_lines(host: Mapping[str, Any], trust: Mapping[str, Any]) -> Iterator[str]:
+    if host["sha256"] == trust["sha256"]:
+        yield f"the same root version {host['version']}"
+    else:
+        yield from _root_lines(host)
+    yield from _counter_lines(host)
+
+
+def _root_lines(state: Mapping[str, Any]) -> Iterator[str]:
     yield f"root version {state['version']}, made {state['created']}"
     yield f"sha256 {state['sha256']}"
     if state["expires"]:
@@ -48,6 +64,9 @@ def _state_lines(state: Mapping[str, Any]) -> Iterator[str]:
         least = f", sequence {rule['min_sequence']} or higher" if rule["min_sequence"] else ""
         yield f"stream {name}: the root asks for epoch {rule['epoch']}{least}"
     yield from (f"withdrawn: {manifest}" for manifest in state["withdrawn"])
+
+
+def _counter_lines(state: Mapping[str, Any]) -> Iterator[str]:
     for name, stream in state["streams"].items():
         yield f"stream {name}: epoch {stream['epoch']}, sequence {stream['sequence']}"
     yield f"newest signed time accepted: {state['floor']}"

@@ -16,6 +16,19 @@ from sealift_schemas.strictjson import DocumentError, Fields, check_text, encode
 
 FORMAT = 1
 LIMIT = 256 * 1024
+FIELDS = (
+    "format",
+    "thresholds",
+    "minimum_keys",
+    "schemes",
+    "forbidden_overrides",
+    "streams",
+    "platforms",
+    "archives",
+    "evidence",
+    "require_expiry",
+    "maximum_age_days",
+)
 OVERRIDES = ("allow_downgrade", "accept_expired")
 EVIDENCE = ("provenance", "vsa", "sbom")
 # As sealift_schemas.keys.TOOL_NAME, with `*` for any number of characters.

@@ -153,7 +153,7 @@ def read_policy(path: Path, owners: frozenset[int]) -> PolicyFile | None:
     """
     if not _is_there(path):
         return None
-    from sealift_schemas.policy import LIMIT, Policy
+    from sealift_schemas.policy import FIELDS, LIMIT, Policy
 
     with host_errors("cannot read the policy"):
         descriptor = _open(path)
@@ -170,7 +170,7 @@ def read_policy(path: Path, owners: frozenset[int]) -> PolicyFile | None:
             f"the policy is malformed, so nothing is accepted: {printable(str(path))}\n"
             f"  At: {printable(error.where)}\n"
             f"  Expected: {error.expected}\n  Found: {printable(error.found)}",
-            hint="mend the file; docs/reference/policy.md has its fields",
+            hint=f"mend the file; its fields are {', '.join(FIELDS)}",
         ) from None
 
 
