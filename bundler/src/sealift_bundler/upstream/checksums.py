@@ -10,9 +10,10 @@ import re
 from collections.abc import Iterator
 from urllib.parse import unquote, urlsplit
 
-_GNU = re.compile(r"\s*(\\?)([0-9A-Fa-f]{64})[ \t]+\*?(\S.*?)\s*")
-_BSD = re.compile(r"\s*SHA2?-?256 ?\((.+)\)\s?= ?([0-9A-Fa-f]{64})\s*")
-_BARE = re.compile(r"\s*([0-9A-Fa-f]{64})\s*")
+# Of lines without the blanks around them: a pattern for these would go back on itself.
+_GNU = re.compile(r"(\\?)([0-9A-Fa-f]{64})[ \t]+\*?(\S.*)")
+_BSD = re.compile(r"SHA2?-?256 ?\((.+)\)\s?= ?([0-9A-Fa-f]{64})")
+_BARE = re.compile(r"[0-9A-Fa-f]{64}")
 _WEB_PAGE = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html|head)\b", re.IGNORECASE)
 _ESCAPES = {"\\n": "\n", "\\r": "\r", "\\\\": "\\"}
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
@@ -57,11 +58,12 @@ def _read(data: bytes) -> Iterator[tuple[str | None, str]]:
     """Yield name (None: the digest stands alone) and digest of each line that has one."""
     if _WEB_PAGE.match(data):
         raise UnreadableList("it is a web page")
-    for line in _text(data).splitlines():
+    for each in _text(data).splitlines():
+        line = each.strip()
         if match := _BSD.fullmatch(line):
             yield match[1], match[2].lower()
-        elif match := _BARE.fullmatch(line):
-            yield None, match[1].lower()
+        elif _BARE.fullmatch(line):
+            yield None, line.lower()
         elif match := _GNU.fullmatch(line):
             name = match[3]
             if match[1]:

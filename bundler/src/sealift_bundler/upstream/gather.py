@@ -137,7 +137,7 @@ def find_all_questions(
     mirrors = search.spec.network.mirrors
     # pip's configuration is of no concern where nothing is from the index.
     packaged = any(archive.source == "package" for archive in archives)
-    settings = read_pip_settings() if packaged else PipSettings()
+    settings = read_pip_settings() if packaged else PipSettings("")
     found: dict[tuple[str, str, str], tuple[LockedArchive, Question]] = {}
     for archive in archives:
         table: UrlWanted | None = None
@@ -199,7 +199,7 @@ def ask_ways(
     """Return the ways to all who are asked."""
     publishers = Reader(store, search.access, offline=search.offline)
     if not any(question.kind == "pep740" for _, question in asked):
-        return Ways(publishers, publishers, PipSettings())
+        return Ways(publishers, publishers, PipSettings(""))
     settings = read_pip_settings()
     through = through_pip(search.access, settings)
     return Ways(publishers, Reader(store, through, offline=search.offline), settings)
