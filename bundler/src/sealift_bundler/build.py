@@ -3,23 +3,24 @@
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sealift_bundler.bundle_page import PATH as PAGE
 from sealift_bundler.bundle_page import travelling_page
+from sealift_bundler.current import current_lock
 from sealift_bundler.downloads_json import downloads_json
 from sealift_bundler.evidence.book import EvidenceBook
 from sealift_bundler.evidence.statements import Building
 from sealift_bundler.inspect import inspect_archive
 from sealift_bundler.keys import keyid
-from sealift_bundler.lock import Locked, find_misfit, read_lock, write_lock
+from sealift_bundler.lock import Locked
 from sealift_bundler.paper import install_scripts, readme_text, verify_text
-from sealift_bundler.resolve import Means, evidence_search, make_lock, obtain, obtain_wheels
+from sealift_bundler.resolve import Means, evidence_search, obtain, obtain_wheels
 from sealift_bundler.roots import RootFile, read_roots
 from sealift_bundler.runtime import own_wheels, requirements_text
 from sealift_bundler.seal import Verified, read_trusted_root, seal_bundle
-from sealift_bundler.sign import Signer, check_clock
+from sealift_bundler.sign import Signer
 from sealift_bundler.sign.bundle import sign_bundle
 from sealift_bundler.site import BUNDLES_NAME, Site
 from sealift_bundler.upstream.carry import carry_evidence
@@ -61,29 +62,6 @@ class BuildOptions:
     report: Callable[[str], None] = lambda _: None
     step: Callable[[str], None] = lambda _: None
     builders: Sequence[Signer] = field(default_factory=tuple)
-
-
-def current_lock(site: Site, means: Means, now: str, *, ask_again: bool = False) -> Locked:
-    """Return the lock of the site if it fits the spec, else make it anew and write it.
-
-    With `ask_again` one that fits is made anew too, where a publisher could not be asked.
-
-    Raises:
-        RefusedByPolicy: `now` is more than a day ahead of the clock.
-        UsageError, NetworkError, Damaged, HostError: as make_lock.
-    """
-    old = read_lock(site.lock_path)
-    misfit = None if old is None else find_misfit(old, site.spec)
-    if old is not None and misfit is None and not means.upgrade:
-        unasked = (one for each in old.archives for one in each.upstream)
-        if not ask_again or all(one.result != "unreachable" for one in unasked):
-            return Locked(old, ())
-    # A lock with a time to come could never be signed, and it would stay.
-    check_clock(now, "the lock")
-    locked = make_lock(site, means, now)
-    if locked.lock != old:
-        write_lock(site.lock_path, locked.lock)
-    return replace(locked, misfit=misfit)
 
 
 def build_bundle(site: Site, options: BuildOptions) -> Built:

@@ -17,11 +17,8 @@ from sealift_bundler.errors import NetworkError
 from sealift_bundler.fetch import Fetching, Wanted, fetch_all
 from sealift_bundler.kept import Kept
 from sealift_bundler.progress import Progress
-from sealift_bundler.runtime import resolve_wheels, suffices
 from sealift_bundler.site import Site
 from sealift_bundler.sources.found import Found
-from sealift_bundler.sources.installed import find_installed
-from sealift_bundler.sources.package_index import find_package
 from sealift_bundler.sources.pip_settings import through_pip
 from sealift_bundler.sources.python import expands, find_python
 from sealift_bundler.sources.url import find_url
@@ -108,6 +105,9 @@ class _Search:
                 f"{wanted.request} is not in the lock and --offline is set",
                 hint="run sealift lock where the package index can be reached",
             )
+        # The reader of index pages takes 0.2 s to import.
+        from sealift_bundler.sources.package_index import find_package
+
         return find_package(wanted, str(self.platform))
 
     def url(self, wanted: UrlWanted) -> list[Found]:
@@ -141,8 +141,7 @@ def make_lock(site: Site, means: Means, now: str) -> locks.Locked:
         found += search.url(url)
     for package in spec.package:
         found += search.package(package)
-    for installed in spec.installed:
-        found.append(find_installed(installed, means.cache))
+    found += _installed(spec, means)
     archives = _locked(_distinct(found), site, means)
     gathered = gather_evidence(archives, evidence_search(site, means, old))
     new = Lock(
@@ -173,6 +172,15 @@ def evidence_search(site: Site, means: Means, old: Lock | None = None) -> Search
     )
 
 
+def _installed(spec: Spec, means: Means) -> list[Found]:
+    if not spec.installed:
+        return []
+    # The reader of ELF files takes 0.1 s to import.
+    from sealift_bundler.sources.installed import find_installed
+
+    return [find_installed(wanted, means.cache) for wanted in spec.installed]
+
+
 def obtain(site: Site, archives: Sequence[LockedArchive], means: Means) -> list[Path]:
     """Return the files of locked archives in the cache, fetched or captured again if need be.
 
@@ -189,8 +197,7 @@ def _captured(site: Site, archive: LockedArchive, means: Means) -> Path:
     path = means.cache.lookup(archive.sha256, archive.filename)
     if path is not None:
         return path
-    for wanted in site.spec.installed:
-        again = find_installed(wanted, means.cache)
+    for again in _installed(site.spec, means):
         if again.name == archive.name and again.sha256 != archive.sha256:
             what = f"{archive.name} is not in the cache, and this machine's has changed"
             raise Damaged(
@@ -266,6 +273,8 @@ def _wheels(
 ) -> tuple[LockedWheel, ...]:
     if not spec.pythons:
         return ()
+    from sealift_bundler.runtime import resolve_wheels, suffices
+
     platforms = sorted({archive.platform for archive in archives} - {"any"})
     platforms = platforms or [str(search.platform)]
     old = () if search.old is None or search.kept.nothing else search.old.wheels

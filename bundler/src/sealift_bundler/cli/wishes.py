@@ -112,7 +112,7 @@ def lock(
     quiet: Quiet = False,
 ) -> None:
     """Find what the spec wants and write it to sealift.lock: addresses, sizes, digests."""
-    from sealift_bundler.build import current_lock
+    from sealift_bundler.current import current_lock
     from sealift_bundler.site import present_time
 
     here = open_site(site)

@@ -6,7 +6,6 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from sealift_bundler.sources.found import Found, archive_filename
-from sealift_bundler.sources.index_client import IndexClient, address, digest
 from sealift_bundler.sources.pip_settings import PipSettings
 from sealift_bundler.sources.wheels import Wheel, choose_tool, read_wheels
 from sealift_installer.errors import UsageError, printable
@@ -32,6 +31,8 @@ def find_package(
             platform, or tells no digest.
         NetworkError: the index cannot be reached.
     """
+    from sealift_bundler.sources.index_client import IndexClient
+
     requirement = read_requirement(wanted.request)
     with IndexClient(settings) as index:
         wheels = read_wheels(index.wheels(requirement.name))
@@ -101,6 +102,8 @@ def _no_wheel(name: str, wheels: list[Wheel], platform: str) -> UsageError:
 
 
 def _found(wanted: PackageWanted, name: str, wheel: Wheel, platform: str) -> Found:
+    from sealift_bundler.sources.index_client import address, digest
+
     version = str(wheel.version)
     url = address(wheel.package)
     # An epoch's exclamation mark is no part of a directory's name.

@@ -6,13 +6,16 @@ Tags are those of https://packaging.python.org/specifications/platform-compatibi
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from packaging.tags import Tag, compatible_tags, cpython_tags
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import Version
-from pypi_simple import DistributionPackage
 
 from sealift_schemas.keys import Platform
+
+if TYPE_CHECKING:
+    from pypi_simple import DistributionPackage
 
 # uv's names of architectures, as wheels spell them on Linux, macOS and Windows.
 _MACHINES: dict[str, tuple[str, str, str]] = {
@@ -41,13 +44,13 @@ Demand = tuple[int, int]
 class Wheel:
     """A wheel of the index, its name taken apart."""
 
-    package: DistributionPackage
+    package: "DistributionPackage"
     version: Version
     build: tuple[int, str]
     tags: frozenset[Tag]
 
 
-def read_wheels(packages: Iterable[DistributionPackage]) -> list[Wheel]:
+def read_wheels(packages: Iterable["DistributionPackage"]) -> list[Wheel]:
     """Return the wheels whose names follow the rules, the highest build number first."""
     wheels = []
     for package in packages:

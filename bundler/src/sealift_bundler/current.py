@@ -1,0 +1,31 @@
+"""The lock that counts now: the one that is there, or a new one where it does not fit."""
+
+from dataclasses import replace
+
+from sealift_bundler.lock import Locked, find_misfit, read_lock, write_lock
+from sealift_bundler.resolve import Means, make_lock
+from sealift_bundler.sign import check_clock
+from sealift_bundler.site import Site
+
+
+def current_lock(site: Site, means: Means, now: str, *, ask_again: bool = False) -> Locked:
+    """Return the lock of the site if it fits the spec, else make it anew and write it.
+
+    With `ask_again` one that fits is made anew too, where a publisher could not be asked.
+
+    Raises:
+        RefusedByPolicy: `now` is more than a day ahead of the clock.
+        UsageError, NetworkError, Damaged, HostError: as make_lock.
+    """
+    old = read_lock(site.lock_path)
+    misfit = None if old is None else find_misfit(old, site.spec)
+    if old is not None and misfit is None and not means.upgrade:
+        unasked = (one for each in old.archives for one in each.upstream)
+        if not ask_again or all(one.result != "unreachable" for one in unasked):
+            return Locked(old, ())
+    # A lock with a time to come could never be signed, and it would stay.
+    check_clock(now, "the lock")
+    locked = make_lock(site, means, now)
+    if locked.lock != old:
+        write_lock(site.lock_path, locked.lock)
+    return replace(locked, misfit=misfit)
