@@ -28,11 +28,13 @@ def utc_now() -> str:
 
 
 def account(
-    prefix: Prefix, store: StateStore, publication: Publication, host: HostPlace = HOST
+    prefix: Prefix, store: StateStore, publication: Publication, host: HostPlace | None = None
 ) -> None:
     """Do what belongs to a publication: links, then receipt and counter, if they are missing.
 
     The counter of the host is raised first: a kill in between leaves the stricter one standing.
+    Without `host` it is not raised: what a journal says of a bundle was not authenticated by this
+    run, and the prefix may be somebody else's than the host.
 
     Raises:
         HostError: a link or the state cannot be written.
@@ -47,7 +49,8 @@ def account(
     if bundle is not None and publication.action in {"install", "repair"}:
         # Of the other actions no bundle was there, whose root and place would be accepted.
         place = _place(publication, bundle)
-        raise_counter(host, prefix, place, bundle)
+        if host is not None:
+            raise_counter(host, prefix, place, bundle)
         state = state.with_bundle(place, bundle.manifest)
         root_version = bundle.root_version
     event = Event(

@@ -100,7 +100,7 @@ def install(
             progress.warn(f"{where} cannot be written, so its root and counters stay behind")
         start_from_host(store, host)
         store.complete()
-        for name in recover(prefix, partial(account, prefix, store, host=options.host)):
+        for name in recover(prefix, partial(account, prefix, store)):
             progress.note(f"finished what an earlier run began: {name}")
         seconds: dict[str, float] = {}
         with _timed(seconds, "authenticate"):

@@ -199,7 +199,7 @@ def held(change: Change, progress: Progress | None) -> Iterator[Run]:
     store.load(removed=True)  # says how to get a root, before so much as a lock file is made
     with prefix.lock(progress.note, seconds=change.lock_seconds):
         store.complete()
-        for name in recover(prefix, partial(account, prefix, store, host=change.host)):
+        for name in recover(prefix, partial(account, prefix, store)):
             progress.note(f"finished what an earlier run began: {name}")
         yield Run(prefix, store, change, progress)
 
