@@ -49,7 +49,7 @@ def installed(report: TargetReport) -> Iterator[Content]:
         for one in report.installed
     )
     heads = ("Name", "Version", "Where", "Size", "Since", "Manifest")
-    yield table("What is installed", heads, rows)
+    yield table("Under the prefix", heads, rows)
 
 
 def receipts(report: TargetReport) -> Iterator[Content]:
