@@ -233,7 +233,7 @@ def test_exit_6_for_a_prefix_that_cannot_be_made(target, capsys):
 
 
 def test_exit_1_for_a_defect_without_a_traceback(target, unseal, monkeypatch):
-    def defect(*_):
+    def defect(*_, **__):
         raise RuntimeError("\x1b[31m boo")
 
     monkeypatch.setattr(verify, "verify_files", defect)
@@ -247,7 +247,7 @@ def test_exit_1_for_a_defect_without_a_traceback(target, unseal, monkeypatch):
 
 
 def test_exit_130_for_an_interrupt(target, unseal, monkeypatch):
-    def interrupt(*_):
+    def interrupt(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(verify, "verify_files", interrupt)

@@ -85,7 +85,7 @@ def test_a_path_that_is_too_long_is_no_defect(target, capsys):
 @pytest.mark.parametrize(("error", "reason"), [(MemoryError(), "not enough memory"),
                                                (OSError(5, "I/O", "x\n"), r"I/O: 'x\n'")])  # fmt: skip
 def test_what_the_system_refuses_is_no_defect(target, capsys, monkeypatch, error, reason):
-    def refuse(*_):
+    def refuse(*_, **__):
         raise error
 
     monkeypatch.setattr("sealift_installer.verify.verify_files", refuse)

@@ -5,6 +5,7 @@ re-encoding, so that there is one byte sequence for each (base64 has spare bits,
 """
 
 import base64
+import binascii
 
 from sealift_schemas.lean import dataclass
 from sealift_schemas.pattern import Pattern
@@ -12,6 +13,9 @@ from sealift_schemas.strictjson import SHA256, DocumentError, Fields, encode, pa
 
 # The decoder counts the padding. A pattern that did would cost 40 times the memory of the payload.
 BASE64 = Pattern(r"[A-Za-z0-9+/]*={0,2}")
+# From so many bytes on the payload is not given to the parser.
+_LARGE = 256 * 1024
+_BEFORE_PAYLOAD, _BEHIND_PAYLOAD = b'{"payload":"', b'","payloadType":'
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,10 @@ class Envelope:
         Raises:
             DocumentError: it is none, or not in its canonical encoding.
         """
+        if _LARGE < len(data) <= limit:
+            written = _read_written(data, what)
+            if written is not None:
+                return written
         with Fields(parse(data, what=what, limit=limit), what) as fields:
             # No pattern here: decoding and encoding again is as strict, and quick with megabytes.
             payload = _bytes(fields.text("payload"), fields.place("payload"))
@@ -73,6 +81,29 @@ def pre_authentication_encoding(payload_type: str, payload: bytes) -> bytes:
     """Return `DSSEv1 LEN(type) type LEN(payload) payload`, lengths in bytes (DSSE protocol)."""
     kind = payload_type.encode("utf-8")
     return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
+
+
+def _read_written(data: bytes, what: str) -> Envelope | None:
+    """Read a large envelope in its canonical encoding; None: it takes the parser to say what it is.
+
+    The payload is cut out and decoded by itself. What is left is an envelope of an empty payload.
+    """
+    end = data.find(_BEHIND_PAYLOAD)
+    if end < 0 or not data.startswith(_BEFORE_PAYLOAD):
+        return None
+    text = data[len(_BEFORE_PAYLOAD) : end]
+    try:
+        payload = binascii.a2b_base64(text, strict_mode=True)
+        rest = Envelope.read(_BEFORE_PAYLOAD + data[end:], what=what, limit=_LARGE)
+    except (binascii.Error, DocumentError):
+        return None
+    # The bits to spare are in the last four digits.
+    if (
+        not text
+        or binascii.b2a_base64(payload[-(len(payload) % 3 or 3) :], newline=False) != text[-4:]
+    ):
+        return None
+    return Envelope(payload, rest.payload_type, rest.signatures)
 
 
 def _signature(value: object, where: str) -> Signature:

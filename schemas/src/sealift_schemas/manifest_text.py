@@ -8,6 +8,7 @@ stood where it has empty ones. Whatever looks otherwise is for the strict reader
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from sealift_schemas.keys import TOOL_NAME
 from sealift_schemas.lean import replace
@@ -157,13 +158,14 @@ def _archive(values: tuple[str | None, ...]) -> Archive:
     return Archive(
         name=_text(name, TOOL_NAME),
         kind=str(kind),
-        version=_text(version, VERSION),
-        platform=_text(platform, PLATFORM_OR_ANY),
+        version=_common(version, VERSION),
+        platform=_common(platform, PLATFORM_OR_ANY),
         format=str(archive_format),
         size=int(size or 0),
         sha256=str(sha256),
-        parts=tuple(_text(part, BUNDLE_PATH) for part in _QUOTED.findall(parts)),
-        index=_text(index, BUNDLE_PATH),
+        # That these two are paths of `files`, which were compared, is checked with the whole.
+        parts=tuple(_QUOTED.findall(parts)),
+        index=str(index),
         members=int(members or 0),
         unpacked=int(unpacked or 0),
         source=Source(str(source), str(request), str(url), str(digest_source)),
@@ -175,6 +177,11 @@ def _archive(values: tuple[str | None, ...]) -> Archive:
             libraries=tuple(_text(name, LIBRARY) for name in _QUOTED.findall(libraries or "")),
         ),
     )
+
+
+@lru_cache(maxsize=256)  # versions and platforms come again and again
+def _common(text: str | None, pattern: Pattern) -> str:
+    return _text(text, pattern)
 
 
 def _links(listed: str) -> Iterator[tuple[str, str]]:
