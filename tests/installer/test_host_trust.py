@@ -336,3 +336,25 @@ def test_a_host_that_cannot_be_written_is_no_reason_to_fail(host):
         assert host.state.streams == {}
     finally:
         (host.place.directory / "state").chmod(0o755)
+
+
+def test_a_journal_has_no_say_about_the_host(host):
+    """Whoever owns a prefix can write its journal; root finishes it, and believes it there alone."""
+    host.install("own", as_root=False)
+    host.target.carry(tool(content=b"two\n"))
+    own = Prefix(host.target.path / "own")
+    entries: list[Path] = []
+    for point in range(1, 400):
+        assert killed_at(point, lambda: host.install("own")), "it was never between"
+        entries = list((own.state / "journal").glob("*"))
+        if entries and host.store("own").load().streams["site"].sequence != 2:
+            break
+    (entry,) = entries
+    journal = json.loads(entry.read_text())
+    journal["bundle"]["sequence"] = 900
+    entry.write_text(json.dumps(journal))
+    killed_in = host.store("own").load().receipts
+    with pytest.raises(RefusedByPolicy, match=r"older than the newest that was accepted here"):
+        host.install("own")
+    assert host.store("own").load().receipts > killed_in
+    assert host.state.streams == {}
