@@ -160,12 +160,11 @@ def _check_subjects(path: str, subjects: Iterable[Subject], archives: Iterable[A
     seen = set()
     for subject in subjects:
         seen.add(subject.name)
-        what = f"{path} speaks of something that is not in this bundle: {printable(subject.name)}"
-        if subject.name not in carried:
-            known = "an archive of the manifest"
-            raise Damaged(mismatch(what, known, subject.sha256), hint=_HINT)
-        if carried[subject.name] != subject.sha256:
-            raise Damaged(mismatch(what, carried[subject.name], subject.sha256), hint=_HINT)
+        expected = carried.get(subject.name, "an archive of the manifest")
+        if expected != subject.sha256:
+            name = printable(subject.name)
+            what = f"{path} speaks of something that is not in this bundle: {name}"
+            raise Damaged(mismatch(what, expected, subject.sha256), hint=_HINT)
     for name in carried:
         if name not in seen:
             raise Damaged(f"{path} does not speak of {name}", hint=_HINT)

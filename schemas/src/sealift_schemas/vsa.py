@@ -102,9 +102,8 @@ class Summary:
     @property
     def levels(self) -> tuple[str, ...]:
         """What holds for every archive."""
-        return tuple(
-            level for level in LEVELS if all(level in check.levels for check in self.checks)
-        )
+        common = set(LEVELS).intersection(*(check.levels for check in self.checks))
+        return tuple(level for level in LEVELS if level in common)
 
     @property
     def attestations(self) -> tuple[Named, ...]:
@@ -128,23 +127,15 @@ class Summary:
         subjects, (summary, levels, attestations) = read_statement(
             data, PREDICATE_TYPE, _parts, what=what, limit=limit
         )
-        for place, expected, found, same in (
-            ("subject", "the archives of the checks", "others", subjects == summary.subjects),
-            (
-                "predicate.verifiedLevels",
-                ", ".join(summary.levels),
-                shorten(levels),
-                levels == summary.levels,
-            ),
-            (
-                "predicate.inputAttestations",
-                "the attestations of the checks",
-                "others",
-                attestations == summary.attestations,
-            ),
-        ):
-            if not same:
-                raise DocumentError(f"{what}.{place}", expected, found)
+        if subjects != summary.subjects:
+            raise DocumentError(f"{what}.subject", "the archives of the checks", "others")
+        due = summary.levels
+        if levels != due:
+            place = f"{what}.predicate.verifiedLevels"
+            raise DocumentError(place, ", ".join(due), shorten(levels))
+        if attestations != summary.attestations:
+            place = f"{what}.predicate.inputAttestations"
+            raise DocumentError(place, "the attestations of the checks", "others")
         return summary
 
     def to_json(self) -> dict[str, Any]:
