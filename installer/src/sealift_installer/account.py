@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from sealift_installer.authenticate import Authenticated
-from sealift_installer.errors import HostError, SealiftError, printable
+from sealift_installer.errors import BundleError, HostError, SealiftError, printable
 from sealift_installer.links import activate_links, make_links, move_links
 from sealift_installer.prefix import Prefix
 from sealift_installer.publish import Publication
@@ -166,14 +166,23 @@ def accept_bundle(
         store.record(accepted, event)
 
 
-def note_refusal(store: StateStore, error: SealiftError) -> None:
-    """Leave a receipt of a bundle that was refused; a full disk does not hide the refusal."""
+def note_refusal(
+    store: StateStore, error: SealiftError, bundle: BundleIdentity | None = None
+) -> None:
+    """Leave a receipt of what was refused; a full disk does not hide the refusal.
+
+    `bundle` says which one it is, where the error does not.
+    """
+    if isinstance(error, BundleError):
+        bundle = error.bundle or bundle
     lines = (line.strip() for line in error.message.splitlines())
     message = f"{type(error).__name__}: {'; '.join(lines)}"
     # A receipt is strict JSON: what is no text must not keep the refusal out of it.
     detail = message[:_DETAIL].encode("utf-8", "backslashreplace").decode("utf-8")
     with suppress(HostError):
-        store.record(store.load(), Event(clock=utc_now(), action="refuse", detail=detail))
+        store.record(
+            store.load(), Event(clock=utc_now(), action="refuse", detail=detail, bundle=bundle)
+        )
 
 
 def _is_recorded(store: StateStore, publication: Publication) -> bool:

@@ -13,6 +13,7 @@ from sealift_installer.authenticate import (
     authenticate,
     follow_roots,
     judge,
+    refusals_of,
 )
 from sealift_installer.bundle import Bundle
 from sealift_installer.errors import (
@@ -93,7 +94,8 @@ def admit(
         raise
     try:
         authenticated = judge(followed, terms)
-        _check_evidence(authenticated)
+        with refusals_of(authenticated.identity):
+            _check_evidence(authenticated)
     except SealiftError as error:
         accept_roots(store, followed.new_roots, None)
         raise_roots(place, followed.new_host_roots, None)

@@ -8,13 +8,14 @@ authenticate each chunk when it is used.
 """
 
 import hashlib
-from collections.abc import Mapping
-from itertools import pairwise
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from sealift_installer import __version__
 from sealift_installer.bundle import ENVELOPE, Bundle
 from sealift_installer.chunks import AuthenticatedFile, read_authenticated
 from sealift_installer.errors import (
+    BundleError,
     Damaged,
     HostError,
     Untrusted,
@@ -29,16 +30,16 @@ from sealift_installer.trust.coverage import (
     write_checksums,
 )
 from sealift_installer.trust.dsse import Signers, check_type, count_signers
+from sealift_installer.trust.followed import Followed, follow_roots
 from sealift_installer.trust.host import NO_HOST, HostTrust
 from sealift_installer.trust.policy import Terms, Verdict, check_place, check_terms, check_time
-from sealift_installer.trust.roots import RootChain, TrustedRoot, walk
+from sealift_installer.trust.roots import TrustedRoot
 from sealift_installer.trust.site import (
     Policies,
     check_bundle,
     check_overrides,
     check_root,
     check_signers,
-    check_succession,
 )
 from sealift_installer.trust.state import TrustState
 from sealift_schemas.envelope import Envelope
@@ -48,7 +49,7 @@ from sealift_schemas.manifest import PAYLOAD_TYPE, Archive, BundleFile, Manifest
 from sealift_schemas.receipt import BundleIdentity
 from sealift_schemas.strictjson import DocumentError
 
-__all__ = ["Authenticated", "Terms", "authenticate"]
+__all__ = ["Authenticated", "Terms", "authenticate", "follow_roots"]
 
 # Of one kind: whoever can add files to a stick shall not flood a terminal.
 _MOST_WARNINGS = 10
@@ -136,32 +137,6 @@ class Authenticated:
         return read_authenticated(self.bundle, file, self.bundle.limits.template)
 
 
-@dataclass(frozen=True, slots=True)
-class Followed:
-    """A bundle whose chain of roots was walked, and what this target trusts with them.
-
-    They are trusted whatever becomes of the bundle: a bundle that is refused can bring the root
-    that says why. `host.state` has its share of them, `new_host_roots`, as `state` has `new_roots`.
-    """
-
-    bundle: Bundle
-    state: TrustState
-    new_roots: tuple[TrustedRoot, ...]
-    host: HostTrust = NO_HOST
-    new_host_roots: tuple[TrustedRoot, ...] = ()
-
-    @property
-    def states(self) -> tuple[TrustState, ...]:
-        """What has to agree to the bundle: the state of the host if there is one, the prefix's."""
-        return (self.state,) if self.host.state is None else (self.host.state, self.state)
-
-    @property
-    def roots(self) -> tuple[TrustedRoot, ...]:
-        """The different roots among them, the oldest first."""
-        different = {state.root.sha256: state.root for state in self.states}
-        return tuple(sorted(different.values(), key=lambda each: each.root.version))
-
-
 def authenticate(
     bundle: Bundle, state: TrustState, terms: Terms, host: HostTrust = NO_HOST
 ) -> Authenticated:
@@ -179,72 +154,68 @@ def authenticate(
     return judge(follow_roots(bundle, state, host), terms)
 
 
-def follow_roots(bundle: Bundle, state: TrustState, host: HostTrust = NO_HOST) -> Followed:
-    """Walk the chain of roots in the bundle, from what the prefix trusts and what the host does.
-
-    Raises:
-        Untrusted: the chain does not hold.
-        Damaged: a root is missing or malformed.
-        RefusedByPolicy: a new root is signed by fewer keys, or others, than a policy asks for.
-        HostError: the bundle cannot be read.
-    """
-    chain = RootChain(bundle)
-    if host.state is None:
-        roots = _walk(state.root, chain, host)
-        return Followed(bundle, state.with_roots(roots), roots, host)
-    host_roots = _walk(host.state.root, chain, host)
-    roots = _walk(state.root, chain, host)
-    followed = replace(host, state=host.state.with_roots(host_roots))
-    return Followed(bundle, state.with_roots(roots), roots, followed, host_roots)
-
-
 def judge(followed: Followed, terms: Terms) -> Authenticated:
-    """Judge the bundle by the roots it was followed to. Raises what `authenticate` raises."""
+    """Judge the bundle by the roots it was followed to. Raises what `authenticate` raises.
+
+    A refusal of what the site did sign carries the bundle's identity, for the receipt.
+    """
     check_terms(terms)
-    policies = followed.host.policies
-    check_overrides(policies, terms.overrides)
     bundle = followed.bundle
     payload, signers = _read_signed(followed)
     manifest = _read_manifest(payload, bundle)
-    check_bundle(policies, manifest)
-    manifest_sha256 = hashlib.sha256(payload).hexdigest()
+    sealed = Authenticated(
+        bundle=bundle,
+        manifest=manifest,
+        manifest_sha256=hashlib.sha256(payload).hexdigest(),
+        root=followed.roots[-1],
+        new_roots=followed.new_roots,
+        signers=signers.valid,
+        files={file.path: file for file in manifest.files},
+        policies=followed.host.policies,
+    )
+    with refusals_of(sealed.identity):
+        verdict = _check_policy(followed, sealed, terms)
+        warnings = _check_contents(sealed, payload)
+    unknown = _warn("a signature by a key that does not count", signers.unknown)
+    warnings = (*verdict.warnings, *unknown, *warnings)
+    return replace(sealed, warnings=warnings, overrides=verdict.overrides)
+
+
+@contextmanager
+def refusals_of(bundle: BundleIdentity) -> Iterator[None]:
+    """Let each refusal in this context say which bundle it is about."""
+    try:
+        yield
+    except BundleError as error:
+        error.bundle = bundle
+        raise
+
+
+def _check_policy(followed: Followed, sealed: Authenticated, terms: Terms) -> Verdict:
+    """Check what policies ask for, the place in the stream, and the time."""
+    policies = followed.host.policies
+    check_overrides(policies, terms.overrides)
+    check_bundle(policies, sealed.manifest)
     verdict = Verdict()
     for state in followed.states:
         where = "on this host" if state is followed.host.state else "here"
-        verdict += check_place(manifest, manifest_sha256, state, terms, where)
-    verdict += check_time(manifest, followed.states, terms, policies)
-    checksums = write_checksums(manifest, manifest_sha256)
+        verdict += check_place(sealed.manifest, sealed.manifest_sha256, state, terms, where)
+    return verdict + check_time(sealed.manifest, followed.states, terms, policies)
+
+
+def _check_contents(sealed: Authenticated, payload: bytes) -> tuple[str, ...]:
+    """Check copies, signatures and files of the bundle; return what is to be said of them."""
+    bundle = sealed.bundle
+    checksums = write_checksums(sealed.manifest, sealed.manifest_sha256)
     check_copies(bundle, payload, checksums)
     listing = bundle.scan()
-    newest = followed.roots[-1]
-    strangers = check_signatures(bundle, listing, newest.root, signers.valid, checksums)
-    files = {file.path: file for file in manifest.files}
-    check_files(listing, files)
-    warnings = [
-        *_warn("a signature by a key that does not count", signers.unknown),
+    root = sealed.root.root
+    strangers = check_signatures(bundle, listing, root, sealed.signers, checksums)
+    check_files(listing, sealed.files)
+    return (
         *_warn("a signature by an unknown key", strangers),
         *_warn("left by an operating system, ignored", listing.litter),
-    ]
-    return Authenticated(
-        bundle=bundle,
-        manifest=manifest,
-        manifest_sha256=manifest_sha256,
-        root=newest,
-        new_roots=followed.new_roots,
-        signers=signers.valid,
-        warnings=(*verdict.warnings, *warnings),
-        overrides=verdict.overrides,
-        files=files,
-        policies=policies,
     )
-
-
-def _walk(trusted: TrustedRoot, chain: RootChain, host: HostTrust) -> tuple[TrustedRoot, ...]:
-    """Walk the chain from `trusted`, and hold each step against the policies."""
-    roots = walk(trusted, chain)
-    for before, after in pairwise((trusted, *roots)):
-        check_succession(host.policies, before.root, after)
-    return roots
 
 
 def _read_signed(followed: Followed) -> tuple[bytes, Signers]:

@@ -6,7 +6,10 @@ stand on lines of their own, and the hint is apart. The commands alone print the
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from sealift_schemas.receipt import BundleIdentity
 
 
 class SealiftError(Exception):
@@ -34,7 +37,9 @@ class UsageError(SealiftError):
 
 
 class BundleError(SealiftError):
-    """The bundle is bad."""
+    """The bundle is bad. `bundle` is which one, if the site did sign it: for the receipt."""
+
+    bundle: "BundleIdentity | None" = None
 
 
 class Untrusted(BundleError):

@@ -73,11 +73,28 @@ def verify_signature(key: PublicKey, signature: bytes, data: bytes) -> bool:
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import ec
 
+    class Ecdsa(ec.ECDSA):
+        """ECDSA without the question if the library can sign deterministically.
+
+        It is asked of every new `ECDSA`, and takes as long to import as all that verifies.
+        """
+
+        def __init__(self, algorithm: hashes.HashAlgorithm) -> None:
+            self._chosen = algorithm
+
+        @property
+        def algorithm(self) -> hashes.HashAlgorithm:
+            return self._chosen
+
+        @property
+        def deterministic_signing(self) -> bool:
+            return False
+
     loaded = _load(key)
     try:
         if isinstance(loaded, ec.EllipticCurvePublicKey):
             hash_name = _ECDSA[key.scheme][1]
-            loaded.verify(signature, data, ec.ECDSA(getattr(hashes, hash_name)()))
+            loaded.verify(signature, data, Ecdsa(getattr(hashes, hash_name)()))
         else:
             loaded.verify(signature, data)
     except InvalidSignature:
