@@ -146,7 +146,7 @@ def _select(run: _Run) -> tuple[tuple[Archive, ...], dict[str, str]]:
             return select_again(authenticated, names, installed)
         return select(authenticated.manifest, names, policies)
     except RefusedByPolicy as error:
-        note_refusal(run.store, error)
+        note_refusal(run.store, error, authenticated.identity)
         raise
 
 
@@ -183,7 +183,7 @@ def _attempt(run: _Run, archive: Archive, *, present: bool) -> Outcome:
         return _stage_and_publish(run, archive, record, outcome)
     except SealiftError as error:
         if isinstance(error, BundleError):
-            note_refusal(run.store, error)
+            note_refusal(run.store, error, run.authenticated.identity)
         return replace(outcome, status="failed", error=error)
 
 
