@@ -276,6 +276,7 @@ LOCK: dict[str, Any] = {
         }
     ],
     "trusted_root": {"sha256": sha256("trusted root"), "size": 7000},
+    "root": 2,
 }
 
 _UPSTREAM = LOCK["archives"][0]["upstream"][2:]

@@ -1,16 +1,23 @@
 """root init, rotate, sign, merge and show, as people type them."""
 
 import json
+import os
+import pty
 import shutil
+import subprocess
+import termios
 
 import pytest
 
+from road import PROGRAMS, run
 from sealift_bundler.keys import keyid, load_public
+from sealift_bundler.lock import read_lock
 from sealift_bundler.root_view import group_digits
 from sealift_bundler.roots import newest_root
 from sealift_bundler.specfile import read_spec
 from sealift_installer.trust.roots import read_first_root
-from workshop import Workshop, digest
+from sealift_schemas.envelope import Envelope
+from workshop import Workshop, digest, tree
 
 
 @pytest.fixture
@@ -144,8 +151,6 @@ def test_there_is_one_first_root(site, capsys):
 
 def test_groups_are_read_out_and_taken(site, tmp_path, capsys):
     """What `root show` prints in groups is what `unseal trust import --sha256` takes."""
-    from road import PROGRAMS, run
-
     assert root_init(site) == 0
     capsys.readouterr()
     assert site.sealift("root", "show") == 0
@@ -219,8 +224,6 @@ def test_no_hash_where_a_version_is_not_signed_as_it_must_be(site, capsys):
     words = ["--epoch", "next", "--key", "a", "--key", "b"]
     assert site.sealift("root", "rotate", *words) == 0
     path = site.site / "root" / "2.root.dsse.json"
-    from sealift_schemas.envelope import Envelope
-
     whole = Envelope.read(path.read_bytes(), what="root", limit=1 << 20)
     path.write_bytes(Envelope(whole.payload, whole.payload_type, whole.signatures[:1]).encode())
     capsys.readouterr()
@@ -261,8 +264,30 @@ def test_a_bundle_is_withdrawn_by_its_directory(site):
     bundle = site.build()
     assert site.sealift("root", "rotate", "--withdraw", bundle, "--key", "a") == 0
     assert newest(site).withdrawn == (digest(bundle / "manifest.json"),)
-    # The same lock gives the same manifest: it cannot be built again.
-    assert site.sealift("build", "--output", site.folder / "again") == 5
+    assert site.sealift("verify", bundle) == 0  # it carries the root of its time
+    # The next bundle carries the new root, so that it is another one, with a sequence of its own.
+    again = site.build(name="again")
+    assert '"sequence": 2' in (again / "manifest.json").read_text()
+
+
+def test_a_new_root_is_a_new_bundle(site, capsys):
+    """Same archives, other evidence: an equal sequence would be refused by who has the first."""
+    assert root_init(site) == 0
+    assert site.add_tool() == 0
+    first = site.build()
+    assert site.sealift("root", "rotate", "--replace", "c=d", "--key", "a") == 0
+    capsys.readouterr()
+    second = site.build("--offline", name="second")
+    assert "locked: ~ the root: version 1 to 2" in capsys.readouterr().err
+    assert '"sequence": 2' in (second / "manifest.json").read_text()
+    assert read_lock(site.lock).root == 2
+    # And nothing more happens after that.
+    assert tree(site.build(name="third")) == tree(second)
+    prefix = site.folder / "prefix"
+    words = ["--prefix", prefix]
+    run(PROGRAMS / "unseal", "trust", "import", site.root, "--sha256", digest(site.root), *words)
+    for bundle in (first, second):
+        run(PROGRAMS / "unseal", "install", bundle, *words)
 
 
 def test_nothing_to_sign_or_to_merge(site, capsys):
@@ -289,3 +314,52 @@ def test_keys_are_made_and_shown_where_there_is_no_site(site, capsys):
     assert site.sealift("key", "show", "bob", "--pem") == 0
     out = capsys.readouterr().out
     assert out.endswith((site.site / "keys" / "bob.pub.pem").read_text())
+
+
+def test_a_root_of_a_bundle_is_shown(site, capsys):
+    assert root_init(site) == 0
+    assert site.sealift("root", "rotate", "--epoch", "next", "--key", "a") == 0
+    assert site.add_tool() == 0
+    bundle = site.build()
+    capsys.readouterr()
+    file = bundle / "trust" / "root" / "2.root.dsse.json"
+    assert site.sealift("root", "show", file, "--json", cwd=site.folder) == 0
+    (shown,) = json.loads(capsys.readouterr().out)
+    assert (shown["version"], shown["sha256"]) == (2, digest(file))
+    file.with_name("1.root.dsse.json").unlink()
+    assert site.sealift("root", "show", file, cwd=site.folder) == 2
+    assert "not numbered from 1 without a gap" in capsys.readouterr().err
+
+
+def test_a_passphrase_is_asked_for_once(site):
+    """The key releases and builds, so that one command opens it twice."""
+    secret = site.folder / "secret"
+    secret.write_text("correct horse\n")
+    assert site.sealift("key", "new", "locked", "--passphrase-file", secret) == 0
+    words = ["--key", "locked", "--passphrase-file", secret]
+    assert site.sealift("root", "init", *words) == 0
+    assert site.add_tool() == 0
+    primary, terminal = pty.openpty()
+    settings = termios.tcgetattr(terminal)
+    settings[3] &= ~termios.ECHO
+    termios.tcsetattr(terminal, termios.TCSANOW, settings)
+    command = [PROGRAMS / "sealift", "build", "--output", site.folder / "bundle"]
+    with subprocess.Popen(
+        command,
+        cwd=site.site,
+        env={**os.environ, **site.environment},
+        stdin=terminal,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    ) as process:
+        asked = b""
+        while not asked.endswith(b"locked.key.pem: "):
+            asked += process.stderr.read(1)
+        os.write(primary, b"correct horse\n")
+        rest = process.stderr.read()
+    os.close(primary)
+    os.close(terminal)
+    assert process.returncode == 0, rest
+    assert asked.startswith(b"Passphrase of ")
+    assert b"Passphrase of" not in rest

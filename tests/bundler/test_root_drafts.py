@@ -1,4 +1,5 @@
 import shutil
+import threading
 from dataclasses import replace
 
 import pytest
@@ -228,3 +229,22 @@ def test_a_folder_that_is_not_there(tmp_path, signers):
     with pytest.raises(HostError, match="cannot open the folder of the draft"):
         sign_draft(tmp_path / "none" / "2.root.draft.json", [signers["a"]])
     assert find_draft(tmp_path / "none") is None
+
+
+def test_two_who_sign_at_once_both_count(folder, signers):
+    """The second waits for the first: it would else write a draft without its signature."""
+    path = find_draft(folder)
+
+    class Slow:
+        public = signers["a"].public
+
+        def sign(self, data):
+            self.other = threading.Thread(target=sign_draft, args=(path, [signers["b"]]))
+            self.other.start()
+            self.other.join(0.3)
+            return signers["a"].sign(data)
+
+    slow = Slow()
+    sign_draft(path, [slow])
+    slow.other.join()
+    assert missing(read_draft(path)) == [(1, 0), (2, 0)]

@@ -1,11 +1,12 @@
 """Signing apart from building: on other machines, from read-only media, merged by `seal --add`."""
 
 import json
-import os
 import shutil
+import subprocess
 
 import pytest
 
+from road import PROGRAMS, run
 from sealift_bundler.keys import KeyFiles, create_key, keyid, load_public
 from sealift_schemas.envelope import Envelope, Signature
 from workshop import Workshop, digest, tree
@@ -180,14 +181,43 @@ def test_signatures_do_not_go_into_the_bundle(built, bundle, capsys):
     assert not (bundle / "signatures").exists()
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_bundle_that_cannot_be_written(built, bundle, capsys):
-    bundle.chmod(0o555)
-    try:
-        assert sign(built, bundle, "b") == 6
-    finally:
-        bundle.chmod(0o755)
-    assert "cannot write the signature" in capsys.readouterr().err
+READ_ONLY = 'mount --bind "$1" "$1" && mount -o remount,ro,bind "$1" && shift && exec "$@"'
+
+
+def mounts_work(folder):
+    command = ["unshare", "-rm", "sh", "-c", READ_ONLY, "sh", folder, "true"]
+    if shutil.which("unshare") is None:
+        return False
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def test_a_medium_that_really_cannot_be_written(built, bundle, tmp_path):
+    """A read-only mount, in a namespace: root itself cannot write there."""
+    if not mounts_work(tmp_path):
+        pytest.skip("read-only mounts in a namespace do not work on this system")
+    words = ["unshare", "-rm", "sh", "-c", READ_ONLY, "sh", bundle, PROGRAMS / "sealift"]
+    words += ["sign", bundle, "--key", built.folder / "b" / "b.key.pem"]
+    done = run(*words, check=False)
+    assert done.returncode == 6
+    assert f"error: the bundle cannot be written to: {bundle}" in done.stderr
+    assert "hint: --output DIR writes the signatures elsewhere" in done.stderr
+    run(*words, "--output", tmp_path / "out")
+    assert sign(built, bundle, "c") == 0
+    assert built.sealift("seal", bundle, "--add", tmp_path / "out") == 0
+
+
+def test_a_bundle_of_before_the_newest_root_is_told_of(built, bundle, tmp_path, capsys):
+    copy = Workshop.__new__(Workshop)
+    copy.__dict__.update(built.__dict__)
+    copy.site = shutil.copytree(built.site, tmp_path / "site")
+    for name in ("b", "c"):
+        shutil.copy(built.folder / name / f"{name}.key.pem", copy.site / "keys")
+        assert sign(built, bundle, name) == 0
+    words = ["--add", "release=a", "--threshold", "root=2", "--key", "a", "--key", "b"]
+    assert copy.sealift("root", "rotate", *words) == 0
+    capsys.readouterr()
+    assert copy.sealift("seal", bundle) == 0
+    assert "the bundle carries root version 1, and the site has 2" in capsys.readouterr().err
 
 
 def test_sign_reports_as_json(built, bundle, tmp_path, capsys):

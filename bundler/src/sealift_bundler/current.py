@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 
-from sealift_bundler.lock import Locked, find_misfit, read_lock, write_lock
+from sealift_bundler.lock import Locked, find_misfit, follow_root, read_lock, write_lock
 from sealift_bundler.resolve import Means, make_lock
+from sealift_bundler.roots import newest_version
 from sealift_bundler.sign import check_clock
 from sealift_bundler.site import Site
+from sealift_schemas.lock import Lock
 
 
 def current_lock(site: Site, means: Means, now: str, *, ask_again: bool = False) -> Locked:
@@ -22,10 +24,21 @@ def current_lock(site: Site, means: Means, now: str, *, ask_again: bool = False)
     if old is not None and misfit is None and not means.upgrade:
         unasked = (one for each in old.archives for one in each.upstream)
         if not ask_again or all(one.result != "unreachable" for one in unasked):
-            return Locked(old, ())
+            return _with_root(site, old, now)
     # A lock with a time to come could never be signed, and it would stay.
     check_clock(now, "the lock")
     locked = make_lock(site, means, now)
     if locked.lock != old:
         write_lock(site.lock_path, locked.lock)
     return replace(locked, misfit=misfit)
+
+
+def _with_root(site: Site, old: Lock, now: str) -> Locked:
+    """Return a lock that fits, for a bundle that carries the newest root."""
+    version = newest_version(site.roots)
+    if version == old.root:
+        return Locked(old, ())
+    check_clock(now, "the lock")
+    locked = follow_root(old, version, site.spec, now)
+    write_lock(site.lock_path, locked.lock)
+    return locked

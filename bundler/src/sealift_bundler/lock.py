@@ -126,11 +126,27 @@ def settle(new: Lock, old: Lock | None, spec: Spec, now: str) -> Locked:
         if same == old and not changes:
             return Locked(old, ())
         new = replace(new, sequence=old.sequence + 1)
-    expires = None
-    if spec.expires_days is not None:
-        seconds = calendar.timegm(time.strptime(now, "%Y-%m-%dT%H:%M:%SZ"))
-        expires = format_time(seconds + spec.expires_days * DAY)
-    return Locked(replace(new, created=now, expires=expires), changes or ("nothing is wanted yet",))
+    dated = replace(new, created=now, expires=_expiry(spec, now))
+    return Locked(dated, changes or ("nothing is wanted yet",))
+
+
+def follow_root(old: Lock, version: int, spec: Spec, now: str) -> Locked:
+    """Return `old` for a bundle that carries the root `version`, with the next sequence.
+
+    Its evidence and its page differ from those of the bundle before. Targets refuse another bundle
+    with a sequence that they know.
+    """
+    new = replace(
+        old, root=version, sequence=old.sequence + 1, created=now, expires=_expiry(spec, now)
+    )
+    return Locked(new, describe_changes(old, new))
+
+
+def _expiry(spec: Spec, now: str) -> str | None:
+    if spec.expires_days is None:
+        return None
+    seconds = calendar.timegm(time.strptime(now, "%Y-%m-%dT%H:%M:%SZ"))
+    return format_time(seconds + spec.expires_days * DAY)
 
 
 def describe_changes(old: Lock | None, new: Lock) -> tuple[str, ...]:
@@ -150,6 +166,8 @@ def describe_changes(old: Lock | None, new: Lock) -> tuple[str, ...]:
     lines += _evidence_lines(before, after)
     if old is not None and old.trusted_root != new.trusted_root and new.trusted_root is not None:
         lines.append(f"~ the trusted root: sha256 {new.trusted_root.sha256[:12]}...")
+    if old is not None and old.root != new.root:
+        lines.append(f"~ the root: version {old.root} to {new.root}")
     if new.wheels != (() if old is None else old.wheels):
         lines.append(f"~ the wheels of unseal: {len(new.wheels)} files")
     if old is not None and old.expires is not None and old.expires <= clock_time():

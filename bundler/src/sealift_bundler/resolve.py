@@ -17,6 +17,7 @@ from sealift_bundler.errors import NetworkError
 from sealift_bundler.fetch import Fetching, Wanted, fetch_all
 from sealift_bundler.kept import Kept
 from sealift_bundler.progress import Progress
+from sealift_bundler.roots import newest_version
 from sealift_bundler.site import Site
 from sealift_bundler.sources.found import Found
 from sealift_bundler.sources.pip_settings import through_pip
@@ -154,6 +155,7 @@ def make_lock(site: Site, means: Means, now: str) -> locks.Locked:
         catalogs=_catalogs(search),
         expansions=tuple(search.expansions),
         trusted_root=gathered.trusted_root,
+        root=newest_version(site.roots),
     )
     return locks.settle(new, old, spec, now)
 

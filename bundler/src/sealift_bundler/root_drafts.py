@@ -20,6 +20,7 @@ from sealift_bundler.sign.signer import Signer, check_clock, sign_envelope
 from sealift_installer.durable import write_durably
 from sealift_installer.errors import (
     Damaged,
+    HostError,
     Untrusted,
     UsageError,
     documents_damaged,
@@ -146,6 +147,10 @@ def sign_draft(path: Path, signers: Sequence[Signer], output: Path | None = None
         Untrusted, Damaged, HostError: as `read_draft`, or it cannot be written.
     """
     place = path if output is None else output
+    if output is None and path.exists() and not os.access(path.parent, os.W_OK):
+        raise HostError(
+            f"the draft cannot be written to: {path}", hint="--output COPY writes a signed copy"
+        )
     with hold(place.parent):
         draft = read_draft(path)
         check_clock(draft.root.created, "the root")

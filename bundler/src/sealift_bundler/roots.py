@@ -68,6 +68,16 @@ def newest_root(directory: Path) -> RootFile:
     return read_roots(directory)[-1]
 
 
+def newest_version(directory: Path) -> int:
+    """Return the number of the newest version in `directory`, by its name; 1 if there is none yet.
+
+    Raises:
+        HostError: the directory cannot be looked at.
+    """
+    with host_errors("cannot read the roots"):
+        return max((version for version, _ in list_roots(directory)), default=1)
+
+
 def read_root(path: Path) -> RootFile:
     """Return the root at `path`; nothing here says that it is authentic.
 

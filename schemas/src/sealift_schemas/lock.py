@@ -210,7 +210,8 @@ class Expansion:
 class Lock:
     """The whole of sealift.lock. `spec` is the SHA-256 of the spec's meaning, not of its bytes.
 
-    `trusted_root` is there where attestations are carried, and keys to verify them with.
+    `trusted_root` is there where attestations are carried, and keys to verify them with. `root` is
+    the newest root version that a bundle of this lock carries.
     """
 
     stream: str
@@ -223,6 +224,7 @@ class Lock:
     expires: str | None = None
     expansions: tuple[Expansion, ...] = ()
     trusted_root: TrustedRootFile | None = None
+    root: int = 1
 
     @classmethod
     def read(cls, data: bytes, *, what: str = "sealift.lock") -> "Lock":
@@ -250,6 +252,7 @@ class Lock:
                 )
                 if fields.has("trusted_root")
                 else None,
+                root=fields.integer("root", minimum=1) if fields.has("root") else 1,
             )
         _check_distinct(lock.archives, what)
         return lock
@@ -258,7 +261,7 @@ class Lock:
         """Return the lock as JSON values."""
         expires = {} if self.expires is None else {"expires": self.expires}
         expansions = [expansion.to_json() for expansion in self.expansions]
-        root = self.trusted_root
+        trusted = self.trusted_root
         return {
             "format": FORMAT,
             "stream": self.stream,
@@ -270,7 +273,8 @@ class Lock:
             "archives": [archive.to_json() for archive in self.archives],
             "wheels": [wheel.to_json() for wheel in self.wheels],
             **({"expansions": expansions} if expansions else {}),
-            **({} if root is None else {"trusted_root": root.to_json()}),
+            **({} if trusted is None else {"trusted_root": trusted.to_json()}),
+            **({} if self.root == 1 else {"root": self.root}),
         }
 
     def encode(self) -> bytes:

@@ -9,6 +9,8 @@ from sealift_bundler.cli.common import reporter, say, say_json
 if TYPE_CHECKING:
     from sealift_bundler.membership import Member
     from sealift_bundler.root_drafts import Draft
+    from sealift_bundler.root_view import KeyNames
+    from sealift_bundler.roots import RootFile
     from sealift_bundler.site import Site
 
 
@@ -30,6 +32,42 @@ def name_signers(here: "Site", members: "dict[str, list[Member]]") -> None:
     specfile.add_keys(here.spec_path, releasing)
     if not set(building) <= set(releasing):
         specfile.add_keys(here.spec_path, building, "builders")
+
+
+def show_roots(
+    chain: "Sequence[RootFile]",
+    shown: "Sequence[RootFile]",
+    draft: "Path | None",
+    names: "KeyNames",
+    *,
+    as_json: bool,
+) -> None:
+    """Print the versions `shown` of `chain`, which begins with the first, and a draft.
+
+    Raises:
+        Untrusted: a version is not signed as it must be: its hash is then not to be shown.
+        Damaged, HostError: one is malformed or cannot be read.
+    """
+    from sealift_bundler.root_drafts import read_draft
+    from sealift_bundler.root_publish import signers_of, walk_chain
+    from sealift_bundler.root_view import (
+        describe_draft,
+        describe_version,
+        draft_lines,
+        version_lines,
+    )
+
+    if chain:
+        walk_chain(chain)
+    versions = list(zip(shown, signers_of(shown), strict=True))
+    drafts = [] if draft is None else [read_draft(draft)]
+    if as_json:
+        values = [describe_version(file, signers, names) for file, signers in versions]
+        say_json([*values, *(describe_draft(one, names) for one in drafts)])
+        return
+    lines = [line for file, signers in versions for line in version_lines(file, signers, names)]
+    lines += [line for one in drafts for line in draft_lines(one, names)]
+    say("\n".join(lines))
 
 
 def settle(here: "Site", draft: "Draft", *, as_json: bool, quiet: bool) -> None:

@@ -14,10 +14,8 @@ from sealift_bundler.cli.common import (
     open_site,
     passphrase_source,
     reporter,
-    say,
-    say_json,
 )
-from sealift_bundler.cli.root_reports import name_signers, say_draft, settle
+from sealift_bundler.cli.root_reports import name_signers, say_draft, settle, show_roots
 from sealift_bundler.cli.rotation import (
     NeverExpires,
     changes_of,
@@ -31,12 +29,17 @@ Threshold = Annotated[
     list[str] | None,
     typer.Option(
         metavar="[ROLE=]N",
-        help="How many keys of a role must sign. N alone: of `root` and of `release`. Default: 1.",
+        help="How many keys of a role must sign. N alone: of `root` and of `release`. "
+        "Default: 1; in a rotation, as before.",
     ),
 ]
 Scheme = Annotated[
     list[str] | None,
-    typer.Option(help="A scheme whose signatures count: p256, p384, ed25519. Default: all."),
+    typer.Option(
+        metavar="SCHEME",
+        help="A scheme whose signatures count: p256, p384, ed25519. "
+        "Default: all; in a rotation, as before.",
+    ),
 ]
 ExpiresDays = Annotated[
     int | None,
@@ -242,7 +245,7 @@ def root_merge(
 @root_app.command("show")
 def root_show(
     file: Annotated[
-        Path | None, typer.Argument(metavar="[FILE]", help="A draft elsewhere.")
+        Path | None, typer.Argument(metavar="[FILE]", help="A root or a draft elsewhere.")
     ] = None,
     *,
     site: SiteOption = None,
@@ -250,37 +253,24 @@ def root_show(
 ) -> None:
     """Show every root version and the draft: keys, thresholds, SHA-256, and who has signed."""
     from sealift_bundler import roots
-    from sealift_bundler.root_drafts import find_draft, read_draft
-    from sealift_bundler.root_publish import signers_of, walk_chain
-    from sealift_bundler.root_view import (
-        KeyNames,
-        describe_draft,
-        describe_version,
-        draft_lines,
-        version_lines,
-    )
+    from sealift_bundler.root_drafts import find_draft
+    from sealift_bundler.root_view import KeyNames
     from sealift_bundler.site import KEYS_NAME
 
-    directory = Path.cwd() if file is not None else open_site(site).directory
-    names = KeyNames.read(directory / KEYS_NAME)
-    values, lines = [], []
-    path = file
     if file is None:
-        folder = open_site(site).roots
-        path = find_draft(folder)
-        if path is None or roots.list_roots(folder):
-            published = roots.read_roots(folder)
-            # A hash is only shown where the threshold stands.
-            walk_chain(published)
-            signed = signers_of(published)
-            values = [describe_version(*one, names) for one in zip(published, signed, strict=True)]
-            for one in zip(published, signed, strict=True):
-                lines += version_lines(*one, names)
-    if path is not None:
-        draft = read_draft(path)
-        values.append(describe_draft(draft, names))
-        lines += draft_lines(draft, names)
-    if as_json:
-        say_json(values)
-    else:
-        say("\n".join(lines))
+        here = open_site(site)
+        names = KeyNames.read(here.directory / KEYS_NAME)
+        draft = find_draft(here.roots)
+        published = (
+            () if draft and not roots.list_roots(here.roots) else roots.read_roots(here.roots)
+        )
+        show_roots(published, published, draft, names, as_json=as_json)
+        return
+    names = KeyNames.read(Path.cwd() / KEYS_NAME)
+    match = roots.FILE.fullmatch(file.name)
+    if match is None:
+        show_roots((), (), file, names, as_json=as_json)
+        return
+    # It is trusted as far as the versions before it lead to it, which lie beside it.
+    chain = roots.read_roots(file.absolute().parent)[: int(match[1])]
+    show_roots(chain, chain[-1:], None, names, as_json=as_json)

@@ -12,10 +12,12 @@ from sealift_bundler.cli.common import (
     PassphraseFile,
     Quiet,
     SiteOption,
+    open_site,
     passphrase_source,
     reporter,
     say,
     say_json,
+    tell,
 )
 
 
@@ -69,6 +71,7 @@ def seal(
     quiet: Quiet = False,
 ) -> None:
     """Check a signed bundle as targets will, and its documents against their schemas."""
+    from sealift_bundler.roots import newest_root
     from sealift_bundler.seal import seal_bundle
     from sealift_bundler.sign.bundle import add_signatures, check_signed
 
@@ -77,4 +80,12 @@ def seal(
         add_signatures(bundle, add, trusted)
     check_signed(bundle, trusted)
     verified = seal_bundle(bundle, trusted)
+    if root is None:
+        newest = newest_root(open_site(site).roots).version
+        carried = verified.authenticated.root.root.version
+        if newest > carried:
+            tell(
+                f"warning: the bundle carries root version {carried}, and the site has {newest}; "
+                "build it again to bring the newer one to the targets"
+            )
     say_verified("sealed", bundle, verified, as_json=as_json, quiet=quiet)

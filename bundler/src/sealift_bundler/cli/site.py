@@ -67,7 +67,7 @@ def key_new(  # noqa: PLR0913 - the options of the command
 
 @key_app.command("show")
 def key_show(
-    key: Annotated[str, typer.Argument(help="A name, a path, pkcs11: or exec:.")],
+    key: Annotated[str, typer.Argument(metavar="KEY", help="A name, a path, pkcs11: or exec:.")],
     *,
     pem: Annotated[
         bool, typer.Option("--pem", help="Print the public key itself, for a NAME.pub.pem.")

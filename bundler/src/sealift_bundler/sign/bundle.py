@@ -5,6 +5,7 @@ a directory of their own, and `add_signatures` brings them to the bundle.
 """
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from sealift_installer.bundle import CHECKSUMS, ENVELOPE, MANIFEST, Bundle, sign
 from sealift_installer.durable import write_durably
 from sealift_installer.errors import (
     Damaged,
+    HostError,
     Untrusted,
     UsageError,
     documents_damaged,
@@ -61,6 +63,11 @@ def sign_bundle(
     place = path if output is None else output
     if output is not None and output.resolve().is_relative_to(path.resolve()):
         raise UsageError(f"the signatures would be in the bundle: {output}")
+    if output is None and not os.access(path, os.W_OK):
+        raise HostError(
+            f"the bundle cannot be written to: {path}",
+            hint="--output DIR writes the signatures elsewhere; `seal --add DIR` adds them",
+        )
     found = read_unsigned(Bundle(path))
     existing = _read_signatures(Bundle(place), found.manifest)
     envelope = sign_envelope(found.manifest, PAYLOAD_TYPE, signers, existing)
