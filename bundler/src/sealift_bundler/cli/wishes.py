@@ -61,6 +61,12 @@ def add(  # noqa: PLR0913 - the options of the command
         str | None,
         typer.Option(metavar="sha256:HEX", help="A digest that nobody but you vouches for."),
     ] = None,
+    checksums: Annotated[
+        str | None, typer.Option(metavar="URL", help="Its publisher's list of digests.")
+    ] = None,
+    attestation: Annotated[
+        str | None, typer.Option(metavar="URL", help="Its publisher's Sigstore bundle.")
+    ] = None,
     site: SiteOption = None,
     quiet: Quiet = False,
 ) -> None:
@@ -71,6 +77,7 @@ def add(  # noqa: PLR0913 - the options of the command
     platforms = [str(_platform(text)) for text in platform or []]
     links = dict(_link(text) for text in link or [])
     own = {"sha256": sha256, "name": name, "version": version, "strip": strip, "prefix": prefix}
+    own |= {"checksums": checksums, "attestation": attestation}
     if url is not None:
         if requests:
             raise UsageError("requests and --url are added one by one")

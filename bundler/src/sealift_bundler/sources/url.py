@@ -43,12 +43,12 @@ def find_url(wanted: UrlWanted) -> Found:
         UsageError: the address or its ending says nothing to us, or its digest is not known.
     """
     check_address(wanted.url, wanted.name)
+    for address, what in ((wanted.checksums, "checksums"), (wanted.attestation, "attestation")):
+        if address is not None:
+            check_address(address, f"`{what}` of {wanted.name}")
+            _check_scheme(address)
     shown = printable(public_url(wanted.url))
-    if urlsplit(wanted.url).scheme not in SCHEMES:
-        raise UsageError(
-            f"not an address: {shown}",
-            hint=f"it starts with {', '.join(SCHEMES)}; a file on this machine with file:///",
-        )
+    _check_scheme(wanted.url)
     filename = archive_filename(wanted.url)
     archive = archive_format(filename)
     if archive is None:
@@ -75,6 +75,14 @@ def find_url(wanted: UrlWanted) -> Found:
         prefix=wanted.prefix,
         links=dict(wanted.links),
     )
+
+
+def _check_scheme(url: str) -> None:
+    if urlsplit(url).scheme not in SCHEMES:
+        raise UsageError(
+            f"not an address: {printable(public_url(url))}",
+            hint=f"it starts with {', '.join(SCHEMES)}; a file on this machine with file:///",
+        )
 
 
 def _digest(wanted: UrlWanted, shown: str) -> tuple[str, str]:
