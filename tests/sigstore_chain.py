@@ -130,7 +130,9 @@ class SigstoreChain:
                 critical=True,
             )
         )
-        for number, value in {8: GITHUB, 12: repository, 18: workflow}.items():
+        reference = workflow.rpartition("@")[2]
+        claims = {8: GITHUB, 12: repository, 14: reference, 18: workflow}
+        for number, value in claims.items():
             text = value.encode()
             data = bytes([0x0C, len(text)]) if len(text) < 0x80 else bytes([0x0C, 0x81, len(text)])
             claim = x509.UnrecognizedExtension(ObjectIdentifier(f"{_CLAIM}{number}"), data + text)

@@ -21,6 +21,7 @@ from sealift_bundler.upstream.snappy import SnappyError, unpack
 from sealift_schemas.lock import LockedArchive
 from sealift_schemas.network import Mirror
 from sealift_schemas.spec import UrlWanted
+from snappy_packer import pack_snappy
 
 OURS, OTHER = "ab" * 32, "cd" * 32
 URL = "https://example.invalid/v1/tool%2B1.tar.gz"
@@ -110,33 +111,6 @@ def test_a_list_with_long_lines_is_read_in_no_time() -> None:
         OURS * 3000,
     ]
     assert stated_digests("\n".join([*lines, f"{OURS}  tool+1.tar.gz"]).encode(), URL) == {OURS}
-
-
-def pack_snappy(data: bytes) -> bytes:
-    """Return a block of literals and copies; a plain encoder, for what the decoder must take."""
-    size, made = len(data), bytearray()
-    while size >= 0x80:
-        made.append(size & 0x7F | 0x80)
-        size >>= 7
-    made.append(size)
-    at = 0
-    while at < len(data):
-        start = data.rfind(data[at : at + 4], max(0, at - 60_000), at + 3) if at else -1
-        if 0 <= start < at and len(data) - at >= 4:
-            length = 4
-            while (
-                length < 64
-                and at + length < len(data)
-                and data[start + length] == data[at + length]
-            ):
-                length += 1
-            made += bytes([length - 1 << 2 | 2]) + (at - start).to_bytes(2, "little")
-            at += length
-        else:
-            piece = data[at : at + 1]
-            made += bytes([len(piece) - 1 << 2]) + piece
-            at += 1
-    return bytes(made)
 
 
 def test_what_snappy_packed_is_unpacked() -> None:

@@ -88,6 +88,8 @@ def _ask(archive: LockedArchive, question: Question, ways: Ways, session: web.Se
         told = Question(question.kind, Request(address, (address,)))
         return Asked(archive, told, answer)
     reader = ways.publishers
+    if (known := reader.recall(question.request.address)) is not None:
+        return Asked(archive, question, known)
     answer = reader.read(question.request, session)
     if question.kind == "attestation" and answer.data is not None:
         try:
@@ -115,7 +117,10 @@ def _attestations(
             bundles.append(unpack_attestation(part.data))
         else:
             bundles.append(each)
-    return Answer(write_lines(bundles) or None, place=answer.place)
+    lines = write_lines(bundles)
+    if lines:
+        reader.remember(question.request.address, lines)
+    return Answer(lines or None, place=answer.place)
 
 
 def _distinct(entries: Iterable[dict[str, object] | Request]) -> list[dict[str, object] | Request]:

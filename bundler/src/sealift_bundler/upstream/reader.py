@@ -24,6 +24,7 @@ from sealift_installer.errors import printable
 # python-build-standalone has about 100 kB, what the API says of it 2 MB.
 LARGEST_LIST = 4 * 1024 * 1024
 LARGEST_ANSWER = 32 * 1024 * 1024
+_MADE = "#made"
 _NOT_MODIFIED = 304
 _ABSENT = frozenset({404, 410})
 _REFUSED = frozenset({403, 429})
@@ -114,6 +115,15 @@ class Reader:
             if not asked.answers:
                 asked.answers.append(self._read(request, session))
         return asked.answers[0]
+
+    def recall(self, address: str) -> Answer | None:
+        """Return what was made of an address's answer in an earlier run, if nobody may be asked."""
+        kept = self._store.answer(f"{address}{_MADE}") if self._offline else None
+        return None if kept is None else Answer(kept[0], place=address)
+
+    def remember(self, address: str, data: bytes) -> None:
+        """Keep what was made of an address's answer, where it leads to others that do not last."""
+        self._store.keep_answer(f"{address}{_MADE}", data, None)
 
     def _read(self, request: Request, session: web.Session) -> Answer:
         kept = self._store.answer(request.address) if request.keep else None
