@@ -142,9 +142,10 @@ def _builders(options: BuildOptions, root: Root) -> Sequence[Signer]:
     known = {keyid(one.public): one for one in options.builders if keyid(one.public) in role.keys}
     if len(known) >= role.threshold:
         return tuple(known.values())
+    keys = "1 key" if role.threshold == 1 else f"{role.threshold} keys"
     options.report(
-        f"left out: provenance and VSA, for the role builder asks for {role.threshold} keys of "
-        f"root version {root.version} and here are {len(known)}; name them in [signing] builders"
+        f"left out: provenance and VSA, for the role builder asks for {keys} of root version "
+        f"{root.version} and {len(known) or 'none'} can sign here; name them in [signing] builders"
     )
     return ()
 

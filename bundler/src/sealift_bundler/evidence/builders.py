@@ -22,7 +22,7 @@ def find_builders(
         signers: who signs the bundle, None where that is left for later, perhaps to another
             machine: then keys that are not here are no error.
         ask: asked for passphrases and PINs; None where nobody can be asked.
-        report: told why there is nobody.
+        report: told why a key that is here cannot be used.
 
     Raises:
         UsageError, HostError, Damaged: as open_signers, for those that the spec names as builders
@@ -35,6 +35,9 @@ def find_builders(
         return signers
     try:
         return open_signers(site, "builder", ask)
-    except (UsageError, HostError) as error:
+    except UsageError:
+        # The keys are elsewhere, as they should be.
+        return ()
+    except HostError as error:
         report(error.message)
         return ()

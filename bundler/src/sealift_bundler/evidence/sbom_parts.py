@@ -23,7 +23,7 @@ def archive_component(archive: LockedArchive, found: Findings) -> dict[str, Any]
     own = found.own
     wheel = own is not None and archive.recipe == "wheel"
     value: dict[str, Any] = {
-        "type": "library" if wheel else _TYPES[archive.kind],
+        "type": "library" if wheel and not archive.links else _TYPES[archive.kind],
         "bom-ref": reference,
         **_supplier(archive),
         **_authors(own),
