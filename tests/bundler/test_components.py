@@ -215,6 +215,7 @@ def test_packages_of_npm():
         *(("libssl.so.3", "openssl"), ("libcrypto-3.dll", "openssl"), ("libffi.8.dylib", "libffi")),
         *(("libtcl8.6.so", "tcl"), ("tk86t.dll", "tk"), ("libncursesw.so.6", "ncurses")),
         *(("libz.so.1", "zlib"), ("libpython3.13.so.1.0", None), ("libpypy3.10-c.so", None)),
+        *(("libz-1a2b3c4d.so.1.3", "zlib"), ("libssl-0badc0de.so.1.1", "openssl")),
         *(("libown.so.1", "libown"), ("own.dll", None), ("_ssl.so", None), ("libz.a", None)),
     ],
 )

@@ -47,7 +47,8 @@ class EvidenceBook:
         self._building = building
         self._sbom = Sbom(building)
         self._texts: set[str] = set()
-        self._index: list[str] = []
+        # Archive or wheel, place in it, digest: sorted so, a person finds an archive's texts together.
+        self._index: list[tuple[str, str, str]] = []
 
     def add_archive(self, archive: LockedArchive, found: Findings) -> None:
         """Take an archive's findings; its licence texts are written at once.
@@ -83,7 +84,8 @@ class EvidenceBook:
         """
         written = {SBOM_PATH: self._sbom.encode()}
         if self._index:
-            written[INDEX] = (_INDEX_HEAD + "".join(sorted(self._index))).encode("utf-8")
+            lines = [f"{sha256}  {name}  {path}\n" for name, path, sha256 in sorted(self._index)]
+            written[INDEX] = (_INDEX_HEAD + "".join(lines)).encode("utf-8")
         for path, data in written.items():
             self._draft.add_bytes(path, data)
         # A statement is about something.
@@ -104,5 +106,5 @@ class EvidenceBook:
                 self._texts.add(sha256)
                 self._draft.add_bytes(f"{LICENCES}/{sha256}.txt", text)
         self._index += [
-            f"{licence.sha256}  {name}  {printable(licence.path)}\n" for licence in found.licences
+            (name, printable(licence.path), licence.sha256) for licence in found.licences
         ]

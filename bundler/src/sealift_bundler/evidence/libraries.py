@@ -14,6 +14,8 @@ from sealift_bundler.evidence.limits import EVIDENCE_LIMITS
 
 _UNIX = re.compile(r"lib(?P<stem>[A-Za-z0-9_+.-]+?)(?:\.so(?:\.[0-9.]+)?|(?:\.[0-9.]+)?\.dylib)")
 _WINDOWS = re.compile(r"(?P<stem>[A-Za-z0-9_+.-]+)\.dll", re.IGNORECASE)
+# What auditwheel and delocate put behind the name of a library that they copy into a wheel.
+_MANGLED = re.compile(r"-[0-9a-f]{8}$")
 # The interpreters' own libraries are the archive itself.
 _INTERPRETER = re.compile(r"(?:python|pypy|pythonvm|graalpy)[0-9._a-z-]*")
 # Names of libraries, without `lib` and ending, and the project; a group in it is the version.
@@ -131,7 +133,7 @@ def identify(filename: str) -> tuple[str | None, str | None]:
     match = _UNIX.fullmatch(filename) or _WINDOWS.fullmatch(filename)
     if match is None or _INTERPRETER.fullmatch(match["stem"]):
         return None, None
-    found = name_project(match["stem"])
+    found = name_project(_MANGLED.sub("", match["stem"]))
     if found[0] is not None:
         return found
     # An unknown .dll may be anything; what begins with lib is a library.
@@ -156,7 +158,7 @@ def _part(name: str, version: str | None, places: list[str]) -> Part:
         version=version,
         purl=purl.generic(name, version) if name in _KNOWN else None,
         places=tuple(places[: EVIDENCE_LIMITS.places]),
-        found="the names and texts of libraries",
+        found="the name of a library, or a version in a binary",
     )
 
 

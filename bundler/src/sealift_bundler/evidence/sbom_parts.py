@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+from sealift_bundler.evidence import purl
 from sealift_bundler.evidence.findings import Findings, LicenceFile, Licensing, Part
 from sealift_bundler.evidence.statements import archive_project, archive_purl, wheel_project
 from sealift_bundler.evidence.subjects import published, subject
@@ -62,6 +63,7 @@ def wheel_component(filename: str, sha256: str, url: str | None, found: Findings
     value = _component(part, reference, found.licences)
     value |= {
         "hashes": _hashes(sha256),
+        "purl": purl.pypi(part.name, part.version, filename),
         "externalReferences": [
             *_distribution(None if url is None else published(url), sha256),
             *_references(part.links),
