@@ -11,7 +11,7 @@ from sealift_installer.errors import Damaged
 
 @pytest.fixture(autouse=True)
 def several_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ahead, "_cores", lambda: 2)
+    monkeypatch.setattr(ahead, "count_cores", lambda: 2)
 
 
 class Source:
@@ -90,7 +90,7 @@ def test_few_chunks_wait():
 
 
 def test_without_a_second_core_there_is_no_thread(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(ahead, "_cores", lambda: 1)
+    monkeypatch.setattr(ahead, "count_cores", lambda: 1)
     source = Source(3)
 
     assert list(run_ahead(source.chunks())) == [b"0", b"1", b"2"]

@@ -543,7 +543,7 @@ def test_an_interrupt_leaves_nothing(target, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt("now")
 
-    monkeypatch.setattr(verb, "extract", interrupt)
+    monkeypatch.setattr("sealift_installer.stage.extract", interrupt)
     with pytest.raises(KeyboardInterrupt, match="now"):
         target.install()
     assert target.leftovers() == []

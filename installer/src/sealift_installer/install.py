@@ -4,9 +4,7 @@ Each archive is staged, relocated, started and published by itself, so that one 
 the others whole.
 """
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -16,15 +14,12 @@ from sealift_installer.authenticate import Authenticated, Terms
 from sealift_installer.bundle import Bundle
 from sealift_installer.chunks import read_authenticated
 from sealift_installer.errors import BundleError, RefusedByPolicy, SealiftError, printable
-from sealift_installer.extract import Job, extract
 from sealift_installer.links import LinkStyle, check_links, make_links
 from sealift_installer.prefix import LOCK_SECONDS, Prefix, remove_tree
 from sealift_installer.preflight import (
     check_apart,
     check_host,
     check_names,
-    check_offered,
-    check_paths,
     contested,
 )
 from sealift_installer.publish import Publication, is_pending, publish, recover, standing
@@ -32,13 +27,11 @@ from sealift_installer.records import Record, Records
 from sealift_installer.relocation import check_prefix
 from sealift_installer.report import InstallReport, Outcome, Progress, Silence
 from sealift_installer.selection import select, select_again
-from sealift_installer.smoke import needs_wrapper, smoke_test
-from sealift_installer.spellings import settle_entries
-from sealift_installer.tree import TreeWriter
+from sealift_installer.smoke import needs_wrapper
+from sealift_installer.stage import stage, timed
 from sealift_installer.trail import installed_by, read_trail
 from sealift_installer.trust.host import HOST, HostPlace, is_stuck
 from sealift_installer.trust.state import StateStore
-from sealift_schemas.index import Entry
 from sealift_schemas.lean import dataclass, replace
 from sealift_schemas.manifest import Archive
 
@@ -103,7 +96,7 @@ def install(
         for name in recover(prefix, partial(account, prefix, store)):
             progress.note(f"finished what an earlier run began: {name}")
         seconds: dict[str, float] = {}
-        with _timed(seconds, "authenticate"):
+        with timed(seconds, "authenticate"):
             terms = Terms(utc_now(), options.allow_downgrade, options.accept_expired)
             authenticated = admit(Bundle(bundle), store, host, terms, options.host)
         for warning in authenticated.warnings:
@@ -115,7 +108,7 @@ def _install(run: _Run) -> InstallReport:
     authenticated = run.authenticated
     manifest = authenticated.manifest
     archives, skipped = _select(run)
-    with _timed(run.seconds, "preflight"):
+    with timed(run.seconds, "preflight"):
         present = _preflight(run, archives)
     outcomes = tuple(
         _attempt(run, archive, present=archive.name in present) for archive in archives
@@ -192,16 +185,11 @@ def _stage_and_publish(run: _Run, archive: Archive, record: Record, outcome: Out
     replaced = standing(run.prefix, archive.kind, archive.name)
     staging = run.prefix.new_staging(archive.kind, archive.name)
     try:
-        run.progress.step(archive.name, "extract")
-        with _timed(seconds, "extract"):
-            relocated, merged = _stage(run, archive, record, staging)
-            record = replace(record, merged=merged)
-        if archive.kind == "interpreter" and archive.interpreter is not None:
-            run.progress.step(archive.name, "start")
-            with _timed(seconds, "start"):
-                smoke_test(staging / archive.interpreter, staging, archive.name, Path(record.path))
+        staged = stage(run.authenticated, archive, staging, Path(record.path), run.progress)
+        seconds.update(staged.seconds)
+        record = replace(record, merged=staged.merged)
         run.progress.step(archive.name, "publish")
-        with _timed(seconds, "publish"):
+        with timed(seconds, "publish"):
             publication = _publication(run, record, staging, replaced)
             host = run.options.host
             publish(run.prefix, publication, partial(account, run.prefix, run.store, host=host))
@@ -215,31 +203,10 @@ def _stage_and_publish(run: _Run, archive: Archive, record: Record, outcome: Out
         status=_status(run, replaced),
         members=archive.members,
         unpacked=archive.unpacked,
-        relocated=relocated,
+        relocated=staged.relocated,
         links=tuple(map(str, links)),
         seconds=seconds,
     )
-
-
-def _stage(
-    run: _Run, archive: Archive, record: Record, staging: Path
-) -> tuple[int, dict[str, str]]:
-    """Write the tree of `archive` to `staging`, relocated.
-
-    Returns:
-        How many files named a prefix, and what the file system does not tell apart.
-    """
-    entries: tuple[Entry, ...] = run.authenticated.entries(archive)
-    check_paths(entries, Path(record.path))
-    with TreeWriter(staging) as tree:
-        merged = tree.find_merged(entries)
-        if merged:
-            run.progress.note(f"names that this file system takes for others: {len(merged)}")
-        job = Job(archive, settle_entries(entries, merged), record.path)
-        counts = extract(run.authenticated, job, tree)
-        tree.finish()
-    check_offered(archive, staging)
-    return counts.relocated, merged
 
 
 def _publication(run: _Run, record: Record, staging: Path, replaced: Record | None) -> Publication:
@@ -298,10 +265,3 @@ def _record(run: _Run, archive: Archive) -> Record:
         bundle=run.authenticated.manifest_sha256,
         now=utc_now(),
     )
-
-
-@contextmanager
-def _timed(seconds: dict[str, float], step: str) -> Iterator[None]:
-    began = time.perf_counter()
-    yield
-    seconds[step] = time.perf_counter() - began

@@ -5,6 +5,8 @@ was written into its configuration is already the final one.
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,10 +22,13 @@ if TYPE_CHECKING:
 _SECONDS = 120
 _ANSWER_LIMIT = 64 * 1024
 _MESSAGE_LINES = 5
+# It sees none of the caller's.
+_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
 
 # It prints one JSON object, without `json`: a fresh tree has no compiled modules, and with what it
-# imports that one takes longer to compile than all else. Only CPython's configuration names the
-# prefix as a constant.
+# imports that one takes longer to compile than all else; without `sysconfig`, for the same reason,
+# whose `_get_sysconfigdata_name` is spelled out here. Only CPython's configuration names the prefix
+# as a constant.
 _QUESTION = r"""
 import sys
 def quote(text):
@@ -40,8 +45,8 @@ answer = {
     "configured": None,
 }
 if sys.implementation.name == "cpython" and sys.platform != "win32":
-    import sysconfig
-    name = sysconfig._get_sysconfigdata_name()
+    platform = sys.platform, getattr(sys.implementation, "_multiarch", "")
+    name = "_sysconfigdata_%s_%s_%s" % (sys.abiflags, *platform)
     answer["configured"] = __import__(name).build_time_vars["prefix"]
 print("{%s}" % ", ".join(quote(name) + ": " + quote(answer[name]) for name in answer))
 """
@@ -58,7 +63,29 @@ def smoke_test(interpreter: Path, tree: Path, name: str, prefix: Path) -> None:
         HostError: it does not start here.
         Damaged: it is another interpreter than the manifest says, or takes another prefix.
     """
-    data = _ask(interpreter, name)
+    with smoke_testing(interpreter, tree, name, prefix):
+        pass
+
+
+@contextmanager
+def smoke_testing(interpreter: Path, tree: Path, name: str, prefix: Path) -> Iterator[None]:
+    """Do a smoke test beside what is done in this context; it is judged at the end.
+
+    Raises:
+        HostError, Damaged: as `smoke_test` says.
+    """
+    with _asked(interpreter, name) as process:
+        try:
+            yield
+            data = _take_answer(process, name)
+        except BaseException:
+            process.kill()
+            raise
+    _judge(data, tree, name, prefix)
+
+
+def _judge(data: bytes, tree: Path, name: str, prefix: Path) -> None:
+    """Compare what an interpreter answers with what the manifest says."""
     try:
         with Fields(parse(data, what="answer", limit=_ANSWER_LIMIT), "answer") as fields:
             implementation = fields.text("implementation")
@@ -129,37 +156,56 @@ def _run(program: Path, question: str) -> "subprocess.CompletedProcess[bytes]":
     import subprocess
 
     return subprocess.run(
-        [str(program), "-I", "-B", "-c", question],
+        _command(program, question),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         timeout=_SECONDS,
         check=False,
         cwd=program.parent,
-        env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
+        env=_ENVIRONMENT,
     )
 
 
-def _ask(interpreter: Path, name: str) -> bytes:
-    """Return what the interpreter prints."""
+def _command(program: Path, question: str) -> list[str]:
+    return [str(program), "-I", "-B", "-c", question]
+
+
+def _asked(interpreter: Path, name: str) -> "subprocess.Popen[bytes]":
+    """Start the interpreter with the question."""
     import subprocess
 
     try:
-        result = _run(interpreter, _QUESTION)
-    except subprocess.TimeoutExpired:
-        raise HostError(
-            f"the interpreter of {name} did not answer within {_SECONDS} seconds"
-        ) from None
+        return subprocess.Popen(
+            _command(interpreter, _QUESTION),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=interpreter.parent,
+            env=_ENVIRONMENT,
+        )
     except OSError as error:
         raise HostError(
             f"the interpreter of {name} cannot be started: {error.strerror or error}",
             hint="is the prefix on a file system mounted noexec, or a library missing?",
         ) from error
-    if result.returncode != 0:
-        lines = result.stderr.splitlines()[-_MESSAGE_LINES:]
+
+
+def _take_answer(process: "subprocess.Popen[bytes]", name: str) -> bytes:
+    """Return what the interpreter prints."""
+    import subprocess
+
+    try:
+        answer, complaint = process.communicate(timeout=_SECONDS)
+    except subprocess.TimeoutExpired:
+        raise HostError(
+            f"the interpreter of {name} did not answer within {_SECONDS} seconds"
+        ) from None
+    if process.returncode != 0:
+        lines = complaint.splitlines()[-_MESSAGE_LINES:]
         said = "".join(f"\n  {printable(line)}" for line in lines)
-        how = _ending(result.returncode)
+        how = _ending(process.returncode)
         raise HostError(f"the interpreter of {name} does not run on this host: {how}{said}")
-    return result.stdout
+    return answer
 
 
 def _ending(code: int) -> str:

@@ -101,7 +101,9 @@ class TreeWriter:
         check_path(path, self._limits)
         self._directory(path)
 
-    def add_file(self, path: str, data: Iterable[bytes], *, executable: bool) -> None:
+    def add_file(
+        self, path: str, data: Iterable[bytes | memoryview], *, executable: bool
+    ) -> None:
         """Write `data` to the new file `path`, making the directories above it.
 
         Raises:
@@ -148,11 +150,16 @@ class TreeWriter:
         self._hardlinks[path] = target
 
     def finish(self) -> None:
-        """Make the links and make all of the tree outlast a power cut.
+        """Make the links, and make all of the tree outlast a power cut."""
+        self.make_links()
+        self.flush()
+
+    def make_links(self) -> None:
+        """Make the links. The tree is as it is to be then.
 
         Raises:
             Damaged: a link leaves the tree, or a hard link is to no file of the tree.
-            HostError: a link cannot be made, or the file system failed to write.
+            HostError: a link cannot be made.
         """
         for path, target in self._hardlinks.items():
             self._make_hardlink(path, target)
@@ -165,6 +172,13 @@ class TreeWriter:
                 os.symlink(target.encode("utf-8"), name, dir_fd=directory)
             except OSError as error:
                 self._fail(error, path)
+
+    def flush(self) -> None:
+        """Make all of the tree outlast a power cut.
+
+        Raises:
+            HostError: the file system failed to write.
+        """
         try:
             flush_tree(self._root)
         except OSError as error:
@@ -264,7 +278,7 @@ class TreeWriter:
         except OSError as error:
             self._fail(error, path)
 
-    def _write(self, file: int, piece: bytes, path: str) -> None:
+    def _write(self, file: int, piece: bytes | memoryview, path: str) -> None:
         try:
             written = os.write(file, piece)
             while written < len(piece):

@@ -5,10 +5,10 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
-from sealift_installer.archives.ahead import count_cores
 from sealift_installer.authenticate import Authenticated
 from sealift_installer.bundle import Bundle
 from sealift_installer.chunks import AuthenticatedFile
+from sealift_installer.cores import count_cores
 from sealift_installer.errors import Damaged, host_errors, mismatch
 from sealift_schemas.lean import dataclass
 from sealift_schemas.manifest import CHUNK_SIZE, BundleFile

@@ -5,10 +5,11 @@ parsing and writing. What is handed out is the same as without: the same chunks 
 and the same error at the same place.
 """
 
-import os
 import threading
 from collections.abc import Generator, Iterator
 from queue import SimpleQueue
+
+from sealift_installer.cores import count_cores
 
 # Of at most a MiB each (see decompress): how many may wait to be used.
 _CHUNKS = 4
@@ -20,7 +21,7 @@ def run_ahead(chunks: Iterator[bytes]) -> Generator[bytes]:
     Closing the generator ends the thread, and closes `chunks`.
     """
     worker = _Worker(chunks)
-    if _cores() < 2 or not worker.start():  # noqa: PLR2004 - with one core there is no beside
+    if count_cores() < 2 or not worker.start():  # noqa: PLR2004 - with one core there is no beside
         yield from chunks
         return
     try:
@@ -77,10 +78,3 @@ class _Worker:
         except BaseException as error:  # noqa: BLE001 - raised where the chunks are used
             end = error
         self._made.put(end)
-
-
-def _cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

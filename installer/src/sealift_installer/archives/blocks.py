@@ -1,6 +1,7 @@
 """The stream of a tar archive, handed out as headers and payloads. It knows blocks, not their meaning."""
 
 from collections.abc import Iterator
+from typing import Protocol
 
 from sealift_installer.errors import Damaged
 
@@ -9,20 +10,32 @@ BLOCK = 512
 _WHOLE = 256 * 1024
 
 
+class Chunk(Protocol):
+    """Bytes, or shared memory that is valid until the next chunk is asked for."""
+
+    def __len__(self) -> int:
+        """Return how many bytes there are."""
+        ...
+
+    def __getitem__(self, key: slice, /) -> bytes:
+        """Copy some bytes."""
+        ...
+
+
 class Blocks:
     """Reads a tar archive from chunks of any size.
 
     Args:
-        chunks: the archive's bytes.
+        chunks: the archive's bytes. No chunk is used once the next one was asked for.
         name: what messages call the archive, printable.
     """
 
     __slots__ = ("_buffer", "_chunks", "_left", "_name", "_padding", "_position", "_turn")
 
-    def __init__(self, chunks: Iterator[bytes], name: str) -> None:
+    def __init__(self, chunks: Iterator[Chunk], name: str) -> None:
         self._chunks = chunks
         self._name = name
-        self._buffer = b""
+        self._buffer: Chunk = b""
         self._position = 0
         self._left = 0  # bytes of the payload at hand that were not read yet
         self._padding = 0  # bytes behind it, up to the next block
@@ -80,7 +93,8 @@ class Blocks:
         if self._position < len(self._buffer):
             yield self._buffer[self._position :]
         self._buffer, self._position = b"", 0
-        yield from self._chunks
+        for chunk in self._chunks:
+            yield chunk[:]
 
     def _stream(self, turn: int) -> Iterator[bytes]:
         while turn == self._turn and self._left:
@@ -95,8 +109,6 @@ class Blocks:
         start = self._position
         self._position = min(start + most, len(self._buffer))
         self._left -= self._position - start
-        if start == 0 and self._position == len(self._buffer):
-            return self._buffer
         return self._buffer[start : self._position]
 
     def _skip(self) -> None:
@@ -110,7 +122,7 @@ class Blocks:
             self._position += step
             self._left -= step
 
-    def _next(self) -> bytes:
+    def _next(self) -> Chunk:
         for chunk in self._chunks:
             if chunk:
                 return chunk

@@ -4,11 +4,10 @@ Regular files, links, hard links and directories are read; devices, FIFOs, spars
 that nobody knows are refused. The stream is read to its end: two blocks of zeros, then zeros alone.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 
-from sealift_installer.archives.ahead import run_ahead
-from sealift_installer.archives.blocks import BLOCK, Blocks
+from sealift_installer.archives.blocks import BLOCK, Blocks, Chunk
 from sealift_installer.archives.headers import Header, decimal, read_header, read_records
 from sealift_installer.archives.members import (
     Member,
@@ -43,20 +42,35 @@ _ZEROS = bytes(BLOCK)
 _EXECUTABLE = 0o111
 
 
-def read_tar(chunks: Iterator[bytes], name: str, limits: Limits = LIMITS) -> Iterator[Member]:
+def read_tar(
+    chunks: Iterator[bytes], name: str, limits: Limits = LIMITS, *, apart: bool = False
+) -> Iterator[Member]:
     """Yield the members of the tar archive in `chunks`, which messages call `name`.
+
+    The chunks are made in a thread, or in a process of their own (`apart`) where that helps.
 
     Raises:
         Damaged: it is malformed, truncated or hostile, or has something behind its end.
     """
     called = printable(name)
-    with closing(run_ahead(chunks)) as ahead:
+    with closing(_made_beside(chunks, apart=apart)) as made:
         try:
-            yield from _Reader(Blocks(ahead, called), limits).members()
+            yield from _Reader(Blocks(made, called), limits).members()
         except Damaged as error:
             if error.message.startswith(called):
                 raise
             raise Damaged(f"{called}: {error.message}", hint=error.hint) from None
+
+
+def _made_beside(chunks: Iterator[bytes], *, apart: bool) -> Generator[Chunk]:
+    # Each brings modules that take as long to import as a small archive to read.
+    if apart:
+        from sealift_installer.archives.apart import run_apart
+
+        return run_apart(chunks)
+    from sealift_installer.archives.ahead import run_ahead
+
+    return run_ahead(chunks)
 
 
 class _Reader:

@@ -1,0 +1,79 @@
+"""Makes the tree of one archive in its staging directory, up to the point where it can be published."""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from sealift_installer.authenticate import Authenticated
+from sealift_installer.extract import Job, extract
+from sealift_installer.preflight import check_offered, check_paths
+from sealift_installer.report import Progress
+from sealift_installer.smoke import smoke_testing
+from sealift_installer.spellings import settle_entries
+from sealift_installer.tree import TreeWriter
+from sealift_schemas.lean import dataclass
+from sealift_schemas.manifest import Archive
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """What was staged.
+
+    `relocated` is how many files the prefix was put into, `merged` which paths the file system
+    takes for others, `seconds` what the steps took.
+    """
+
+    relocated: int
+    merged: Mapping[str, str]
+    seconds: Mapping[str, float]
+
+
+def stage(
+    authenticated: Authenticated,
+    archive: Archive,
+    staging: Path,
+    destination: Path,
+    progress: Progress,
+) -> Staged:
+    """Write the tree of `archive` to `staging`, relocated to `destination`, started and synced.
+
+    Raises:
+        Damaged: the archive is not what was sealed, or an interpreter is another one.
+        HostError: it cannot be written here, or an interpreter does not start.
+    """
+    seconds: dict[str, float] = {}
+    progress.step(archive.name, "extract")
+    with timed(seconds, "extract"):
+        entries = authenticated.entries(archive)
+        check_paths(entries, destination)
+        tree = TreeWriter(staging)
+    with tree:
+        with timed(seconds, "extract"):
+            merged = tree.find_merged(entries)
+            if merged:
+                progress.note(f"names that this file system takes for others: {len(merged)}")
+            job = Job(archive, settle_entries(entries, merged), str(destination))
+            counts = extract(authenticated, job, tree)
+            tree.make_links()
+            check_offered(archive, staging)
+            interpreter = archive.interpreter if archive.kind == "interpreter" else None
+            if interpreter is None:
+                tree.flush()
+        if interpreter is not None:
+            progress.step(archive.name, "start")
+            program = staging / interpreter
+            with (
+                timed(seconds, "start"),
+                smoke_testing(program, staging, archive.name, destination),
+            ):
+                tree.flush()
+    return Staged(counts.relocated, merged, seconds)
+
+
+@contextmanager
+def timed(seconds: dict[str, float], step: str) -> Iterator[None]:
+    """Add what is done in this context to the seconds of `step`."""
+    began = time.perf_counter()
+    yield
+    seconds[step] = seconds.get(step, 0.0) + time.perf_counter() - began
