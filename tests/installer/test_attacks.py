@@ -627,3 +627,26 @@ def test_a_state_that_another_can_write_is_said(field):
         pytest.skip("modes are those of POSIX")
     (field.prefix / "state").chmod(0o777)
     assert "everybody can write to" in field.install()
+
+
+# What is left of a refusal
+
+
+def test_a_receipt_says_which_bundle_was_refused(field):
+    """What the site did sign has a name; of what a stranger signed nothing is believed."""
+    field.accepted()
+    sha256 = field.site.authenticate().manifest_sha256
+    field.site.withdraw(sha256)
+    field.site.write()
+    field.refused(5, r"was withdrawn", roots=1)
+    refusal = last_receipt(field)
+    assert (refusal["bundle"]["manifest"], refusal["bundle"]["sequence"]) == (sha256, 1)
+    assert refusal["bundle"]["signers"] == [field.site.release_keys[0].keyid]
+    assert refusal["detail"].startswith("RefusedByPolicy: bundle 1 of stream site was withdrawn")
+    signed_by(field, SimKey())
+    field.refused(3, r"too few signatures")
+    assert "bundle" not in last_receipt(field)
+
+
+def last_receipt(field):
+    return json.loads((field.prefix / "state/receipts.jsonl").read_text().splitlines()[-1])
