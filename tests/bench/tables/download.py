@@ -15,9 +15,9 @@ from page import how
 from road import PROGRAMS, run, sha256
 from workshop import Workshop
 
-# 50 Mbit/s for all together and 16 Mbit/s for each connection, in bytes per second.
-RATE_OF_ALL, RATE_OF_ONE = 50e6 / 8, 16e6 / 8
-# Each takes some ten seconds, and the line is what sets the time.
+# 25 Mbit/s for all together and 8 Mbit/s for each connection, in bytes per second.
+RATE_OF_ALL, RATE_OF_ONE = 25e6 / 8, 8e6 / 8
+# Each takes some twenty seconds, and the line is what sets the time.
 ROUNDS = int(os.environ.get("SEALIFT_BENCH_ROUNDS", "5"))
 
 
@@ -119,8 +119,8 @@ def versions() -> list[str]:
 TEMPLATE = """
 ## Downloads
 
-{count} real archives, {size} together, from a server on loopback that sends 50 Mbit/s to all \
-together and 16 Mbit/s to each connection: {least} at the least. Whole commands, start-up included; \
+{count} real archives, {size} together, from a server on loopback that sends 25 Mbit/s to all \
+together and 8 Mbit/s to each connection: {least} at the least. Whole commands, start-up included; \
 `sealift lock` hashes what comes, looks for room, keeps what a next run could go on with, and \
 writes the lock. {how}
 

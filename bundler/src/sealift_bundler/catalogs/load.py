@@ -13,7 +13,14 @@ from sealift_bundler.catalogs.copies import CatalogCopy
 from sealift_bundler.catalogs.metadata import LIMIT, read_catalog
 from sealift_bundler.errors import NetworkError
 from sealift_bundler.transfer import local_path
-from sealift_installer.errors import UsageError, documents_damaged, host_errors, printable
+from sealift_installer.errors import (
+    Damaged,
+    UsageError,
+    documents_damaged,
+    host_errors,
+    mismatch,
+    printable,
+)
 
 if TYPE_CHECKING:
     # Takes 0.1 s to import, and a search of what is here needs none of it.
@@ -52,9 +59,9 @@ def load_catalog(
         copy = CatalogCopy(cache, location)
         name = public_url(location)
         if offline or copy.age() < fresh:
-            return _catalog(copy.read(), name)
+            return _check_remote(_catalog(copy.read(), name))
         answer = _download(copy, access)
-        catalog = _catalog(answer.data, name)
+        catalog = _check_remote(_catalog(answer.data, name))
         # What is no catalogue, such as the page of a proxy, does not replace the copy.
         if answer.new:
             copy.save(answer.data, answer.etag)
@@ -75,6 +82,21 @@ def _catalog(data: bytes, name: str) -> Catalog:
     with documents_damaged("the catalogue"):
         entries = read_catalog(data, printable(name))
     return Catalog(name, hashlib.sha256(data).hexdigest(), entries)
+
+
+def _check_remote(catalog: Catalog) -> Catalog:
+    """Refuse a list from a server that leads to files of this machine."""
+    for entry in catalog.entries:
+        if not entry.url.startswith(("https://", "http://")):
+            raise Damaged(
+                mismatch(
+                    f"the catalogue leads to no server: {printable(catalog.url)}: {entry.key}",
+                    "an address with https or http",
+                    printable(entry.url),
+                ),
+                hint="only a catalogue that is a file of this machine may name files of it",
+            )
+    return catalog
 
 
 def _read_file(path: Path) -> bytes:

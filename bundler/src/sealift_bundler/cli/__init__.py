@@ -1,5 +1,19 @@
 """The command sealift. Only this package prints and exits."""
 
-from sealift_bundler.cli.main import main
+import sys
 
 __all__ = ["main"]
+
+# As a shell has it: 128 and the number of SIGINT.
+_INTERRUPTED = 130
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    try:
+        # Some tenths of a second, in which somebody may think better of it.
+        from sealift_bundler.cli.main import main as run
+
+        run()
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
