@@ -18,6 +18,7 @@ from sealift_schemas.envelope import Envelope
 from sealift_schemas.index import ESCAPINGS, Place, read_lines
 from sealift_schemas.manifest import Manifest
 from sealift_schemas.manifest_text import read_written
+from sealift_schemas.policy import Policy
 from sealift_schemas.receipt import Receipt
 from sealift_schemas.root import Root
 from sealift_schemas.strictjson import DocumentError, parse
@@ -166,6 +167,11 @@ def read_manifest(data: bytes) -> Manifest:
 def read_root(data: bytes) -> Root:
     """Read a root."""
     return Root.read(data, what="root", limit=LIMIT)
+
+
+def read_policy(data: bytes) -> Policy:
+    """Read a policy."""
+    return Policy.read(data, what="policy")
 
 
 def read_receipt(data: bytes) -> Receipt:

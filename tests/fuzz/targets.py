@@ -98,6 +98,13 @@ def _receipts() -> Iterator[bytes]:
     yield encode(RECEIPT)
 
 
+def _policies() -> Iterator[bytes]:
+    from documents import POLICY
+    from sealift_schemas.strictjson import encode
+
+    yield encode(POLICY)
+
+
 def _steps() -> Iterator[bytes]:
     choose = random.Random(2)
     return (choose.randbytes(30) for _ in range(50))
@@ -155,6 +162,7 @@ TARGETS: dict[str, Target] = {
     "manifest-text": Target(documents.read_manifest_text, _bundle_files("manifest.json")),
     "root": Target(documents.read_document(documents.read_root), _roots),
     "receipt": Target(documents.read_document(documents.read_receipt), _receipts),
+    "policy": Target(documents.read_document(documents.read_policy), _policies),
     "prefix": Target(documents.put_prefix, _prefixes),
     "relocation": Target(documents.plan_relocation, _texts),
     "elf": Target(documents.read_elf_file, _elves),
