@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import socket
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,10 @@ import pytest
 from sealift_installer import cli
 from sealift_installer.check import check
 from sealift_installer.errors import Untrusted, UsageError
+from sealift_installer.lifecycle import Change, uninstall
 from sealift_schemas.index import Place
 from simulator import Member, SimArchive
+from stops import killed_at
 from target import FORMAT, Target, python, tool
 
 KEY = python().name
@@ -343,3 +346,35 @@ def test_each_escaping_is_taken_out_again(tmp_path):
         path = target.tree() / "lib" / name
         path.write_bytes(path.read_bytes().replace(b"prefix", b"prefiy"))
     assert len(drift(target)) == len(escapings)
+
+
+def test_a_check_waits_for_who_changes_something(target):
+    """In the middle of an install record and receipts disagree: that is no drift."""
+    import threading
+
+    held, done = threading.Event(), threading.Event()
+
+    def change():
+        with target.prefix.lock(lambda _: None):
+            record = record_path(target)
+            good = record.read_bytes()
+            record.write_bytes(good.replace(target.record().archive.encode(), b"0" * 64))
+            held.set()
+            done.wait(0.3)
+            record.write_bytes(good)
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    held.wait()
+    assert drift(target) == []
+    thread.join()
+
+
+def test_a_run_that_was_killed_is_named(target, unseal):
+    journal = target.prefix.state / "journal"
+    for point in count(10):
+        assert killed_at(point, lambda: uninstall(Change(target.prefix.path, "tool-1.0")))
+        if list(journal.glob("[!.]*")):
+            break
+    assert json.loads(unseal("--json")[1])["unfinished"] == ["tool-1.0"]
+    assert "a run was killed at tool-1.0" in unseal()[1]

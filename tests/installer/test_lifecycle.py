@@ -76,6 +76,7 @@ def test_a_kept_tree_that_was_changed_stays_where_it_is(target):
     with pytest.raises(Drift, match=r"(?s)is not what was sealed.*changed bin/tool"):
         rollback(change(target))
     assert program(target) == b"two"
+    assert "Drift: the kept tree of tool-1.0" in target.receipts("refuse")[0].detail
     sound(target)
 
 
@@ -87,6 +88,7 @@ def test_a_kept_tree_of_a_withdrawn_bundle_stays_where_it_is(target):
     with pytest.raises(RefusedByPolicy, match=r"withdrawn by root version 2"):
         rollback(change(target))
     assert program(target) == b"two"
+    assert "withdrawn by root version 2" in target.receipts("refuse")[0].detail
 
 
 def test_a_link_to_a_program_that_the_older_build_lacks(place):

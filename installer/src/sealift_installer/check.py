@@ -7,12 +7,14 @@ believed as far as they agree with it.
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from sealift_installer.compare import Comparison, Difference, compare
 from sealift_installer.errors import Drift, HostError, UsageError, host_errors, printable
+from sealift_installer.journal import Journal
 from sealift_installer.limits import LIMITS
 from sealift_installer.prefix import Prefix
 from sealift_installer.records import Record, Records
@@ -50,10 +52,15 @@ class TreeReport:
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """All trees that were looked at, and directories among them that unseal did not install."""
+    """All trees that were looked at, and directories among them that unseal did not install.
+
+    `unfinished` names trees with which a killed run was busy: the next command that changes
+    something settles them.
+    """
 
     trees: tuple[TreeReport, ...]
     strangers: tuple[str, ...]
+    unfinished: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -66,6 +73,7 @@ class CheckReport:
             "good": self.exit_code == 0,
             "trees": [tree.to_json() for tree in self.trees],
             "strangers": list(self.strangers),
+            "unfinished": list(self.unfinished),
         }
 
 
@@ -88,6 +96,23 @@ def check(
     """
     progress = progress or Silence()
     prefix = Prefix(path)
+    with _still(prefix, progress):
+        return _check(prefix, names, progress, strict=strict)
+
+
+@contextmanager
+def _still(prefix: Prefix, progress: Progress) -> Iterator[None]:
+    """Keep others from changing anything meanwhile, if this run may; nothing is written for it."""
+    if os.access(prefix.state / "lock", os.W_OK):
+        with prefix.lock(progress.note):
+            yield
+    else:
+        yield
+
+
+def _check(
+    prefix: Prefix, names: Sequence[str], progress: Progress, *, strict: bool
+) -> CheckReport:
     claims = installed_by(read_trail(StateStore(prefix.state)).receipts)
     records = {record.name: record for record in Records(prefix.state).all()}
     wanted = _select({*claims, *records}, names)
@@ -97,7 +122,8 @@ def check(
         report = _check_one(prefix, name, claims.get(name), records.get(name))
         trees.append(_strictly(report) if strict else report)
     strangers = () if names else tuple(_strangers(prefix, {*claims, *records}))
-    return CheckReport(tuple(trees), strangers)
+    unfinished = tuple(entry.record.name for entry in Journal(prefix).entries())
+    return CheckReport(tuple(trees), strangers, unfinished)
 
 
 def compare_tree(prefix: Prefix, record: Record, tree: Path) -> Comparison:

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sealift_installer.account import account, utc_now
+from sealift_installer.account import account, note_refusal, utc_now
 from sealift_installer.check import compare_tree
 from sealift_installer.compare import Comparison
 from sealift_installer.errors import Drift, HostError, RefusedByPolicy, UsageError, printable
@@ -154,10 +154,13 @@ def rollback(change: Change, progress: Progress | None = None) -> Changed:
                 f"the kept tree names another prefix: {printable(kept.path)}",
                 hint="install the bundle that has it",
             )
-        bundle = _bundle_of(run.store, kept)
-        _check_allowed(run, kept, bundle)
-        run.progress.step(current.name, "check")
-        _check_kept(kept, compare_tree(run.prefix, kept, tree))
+        try:
+            _check_allowed(run, kept, _bundle_of(run.store, kept))
+            run.progress.step(current.name, "check")
+            _check_kept(kept, compare_tree(run.prefix, kept, tree))
+        except (RefusedByPolicy, Drift) as error:
+            note_refusal(run.store, error)
+            raise
         style = linked(run.prefix, current)
         detail = f"back from archive {current.archive}"
         publication = run.publication("rollback", kept, detail)

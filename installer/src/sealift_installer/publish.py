@@ -82,6 +82,7 @@ def recover(prefix: Prefix, account: Account) -> tuple[str, ...]:
     finished = [entry.record.name for entry in entries if _settle(prefix, entry, account)]
     prefix.clear_staging()
     _sweep(prefix)
+    _prune(prefix)
     return tuple(finished)
 
 
@@ -185,9 +186,12 @@ def _replace(prefix: Prefix, publication: Publication) -> None:
         if known is not None and kept:
             records.put_previous(known)
         records.put(record)
-        if known is not None:
+        if known is not None and _offers(known) != _offers(record):
             remove_dangling(prefix, record)
-            _prune(prefix)
+
+
+def _offers(record: Record) -> tuple[dict[str, str], str | None]:
+    return dict(record.links), record.interpreter
 
 
 def _forget(prefix: Prefix, record: Record) -> None:
@@ -204,7 +208,10 @@ def _forget(prefix: Prefix, record: Record) -> None:
 
 
 def _prune(prefix: Prefix) -> None:
-    """Remove the indexes that nothing needs any more, be it installed, kept or half done."""
+    """Remove the indexes that nothing needs any more, be it installed, kept or half done.
+
+    Once a run: with many trees, to do it at each would take longer than to install them.
+    """
     entries = Journal(prefix).entries()
     pending = {entry.record.index for entry in entries if entry.action != "uninstall"}
     Records(prefix.state).prune(pending)

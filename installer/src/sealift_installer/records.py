@@ -214,10 +214,14 @@ class Records:
 
     def prune(self, pending: Iterable[str]) -> None:
         """Remove the indexes that no record names any more, but those with a hash in `pending`."""
+        with host_errors("cannot remove an index"):
+            indexes = sorted(self._indexes.glob("[!.]*.jsonl"))
+            if not indexes:
+                return
         records = (*self.all(), *self._all_previous())
         known = {*pending, *(record.index for record in records)}
         with host_errors("cannot remove an index"):
-            for path in sorted(self._indexes.glob("[!.]*.jsonl")):
+            for path in indexes:
                 if path.stem not in known:
                     remove_durably(path)
 

@@ -22,6 +22,8 @@ def check_lines(report: "CheckReport") -> Iterator[str]:
         yield "nothing is installed"
     for tree in report.trees:
         yield from _tree_lines(tree)
+    for name in report.unfinished:
+        yield f"note: a run was killed at {name}; the next command that changes something settles it"
     for path in report.strangers:
         yield f"note: not installed by unseal: {printable(path)}"
 
