@@ -4,6 +4,8 @@ import json
 import os
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sealift_installer.authenticate import Terms, authenticate
 from sealift_installer.errors import HostError, RefusedByPolicy, UsageError
@@ -15,7 +17,7 @@ from sealift_installer.trust.site import allowed_schemes
 from sealift_schemas.policy import FIELDS, Policy
 from sealift_schemas.resources import read_schema
 from sealift_schemas.strictjson import DocumentError
-from simulator import ED25519, NOW, P256, P384, SimKey, make_root, small_bundle
+from simulator import ED25519, NOW, P256, P384, SimKey, make_root, seal_root, small_bundle
 from target import Target, python, tool
 
 posix = pytest.mark.skipif(os.name != "posix", reason="owners and modes are those of POSIX")
@@ -411,3 +413,46 @@ def test_a_policy_without_a_root_of_the_host_is_shown(tmp_path):
     (place.directory / "policy.json").unlink()
     lines = list(trust_lines(describe_trust(place.prefix, place)))
     assert lines[1:] == ["no policy but the root's"]
+
+
+RULES = st.fixed_dictionaries(
+    {},
+    optional={
+        "thresholds": st.dictionaries(
+            st.sampled_from(["root", "release"]), st.integers(1, 3), max_size=2
+        ),
+        "minimum_keys": st.dictionaries(
+            st.sampled_from(["root", "release", "builder"]), st.integers(1, 3), max_size=3
+        ),
+        "schemes": st.lists(st.sampled_from([P256, P384, ED25519]), min_size=1),
+        "forbidden_overrides": st.just(["allow_downgrade"]),
+        "streams": st.lists(st.sampled_from(["site", "other"]), min_size=1),
+        "require_expiry": st.booleans(),
+        "maximum_age_days": st.integers(1, 3),
+    },
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(one=RULES, other=RULES)
+def test_a_second_policy_never_lets_in_what_the_first_refuses(mixed, one, other):
+    both = HostTrust(obeying(**one).policies + obeying(**other).policies)
+    try:
+        judged(mixed, both)
+    except RefusedByPolicy:
+        return
+    assert judged(mixed, obeying(**one))
+    assert judged(mixed, obeying(**other))
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory):
+    """A bundle with signatures of two schemes."""
+    site = small_bundle(tmp_path_factory.mktemp("mixed") / "bundle")
+    site.release_keys = site.signing_keys = [SimKey(P256), SimKey(ED25519)]
+    site.roots[1] = seal_root(
+        make_root(root_keys=site.root_keys, release_keys=site.release_keys), site.root_keys
+    )
+    for path in site.path.glob("SHA256SUMS.*.sig"):
+        path.unlink()
+    return site.write()

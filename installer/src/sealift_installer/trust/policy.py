@@ -148,40 +148,48 @@ def check_time(
     floor = max(state.floor for state in states)
     now = max(terms.now, floor)
     verdict = Verdict(_doubt_clock(terms.now, floor, manifest.created))
-    for refusal, warning in _expired(manifest, states, now, policies):
+    for over in _expired(manifest, states, now, policies):
         if terms.accept_expired is None:
             raise RefusedByPolicy(
-                refusal,
-                hint="get a newer bundle from the site, or set the clock if it is wrong; "
-                "--accept-expired REASON takes this one and records the reason",
+                over.refusal,
+                hint=f"{over.remedy}, or set the clock if it is wrong; unseal --accept-expired "
+                "REASON takes this one and records the reason",
             )
-        verdict += Verdict((warning,), {"accept_expired": terms.accept_expired})
+        verdict += Verdict((over.warning,), {"accept_expired": terms.accept_expired})
     return verdict
+
+
+@dataclass(frozen=True, slots=True)
+class _Over:
+    """Something that is over: how it is refused, what mends it, and how it is warned of."""
+
+    refusal: str
+    remedy: str
+    warning: str
 
 
 def _expired(
     manifest: Manifest, states: Sequence[TrustState], now: str, policies: Policies
-) -> Iterator[tuple[str, str]]:
-    """Yield for each thing that is over at `now` how to refuse it, and how to warn of it."""
+) -> Iterator[_Over]:
+    """Yield each thing that is over at `now`."""
     what = f"bundle {manifest.sequence} of stream {manifest.stream}"
+    newer = "get a newer bundle from the site"
     for root in {state.root.sha256: state.root.root for state in states}.values():
         if root.expires is not None and now > root.expires:
-            refusal = f"root version {root.version} is expired"
-            expected = f"a time until {root.expires}"
-            yield (
-                mismatch(refusal, expected, now),
+            over = f"root version {root.version} is expired"
+            yield _Over(
+                mismatch(over, f"a time until {root.expires}", now),
+                "get a bundle with a newer root, which the site makes by sealift root rotate",
                 f"root version {root.version} expired at {root.expires}",
             )
     if manifest.expires is not None and now > manifest.expires:
-        expected = f"a time until {manifest.expires}"
-        yield (
-            mismatch(f"{what} is expired", expected, now),
-            f"the bundle expired at {manifest.expires}",
-        )
+        over = mismatch(f"{what} is expired", f"a time until {manifest.expires}", now)
+        yield _Over(over, newer, f"the bundle expired at {manifest.expires}")
     for file, days, age in too_old(policies, manifest, now):
-        refusal = f"{what} is too old, by the policy {printable(file.path)}"
-        yield (
-            mismatch(refusal, f"at most {days} days", f"{age} days"),
+        over = f"{what} is too old, by the policy {printable(file.path)}"
+        yield _Over(
+            mismatch(over, f"at most {days} days", f"{age} days"),
+            newer,
             f"the bundle is {age} days old, and {printable(file.path)} allows {days}",
         )
 
