@@ -299,8 +299,12 @@ def test_an_export_with_a_broken_chain(hosts):
     file = hosts[0].export()
     lines = file.read_bytes().splitlines(keepends=True)
     file.write_bytes(b"".join([*lines[:1], *lines[2:]]))
+    fleet = ask(file, hosts[1].export())
+    assert "web-1-1.receipts: receipt 2 has another number" in fleet.problems[0]
+    assert [host.export.head.host for host in fleet.hosts] == ["web-2"]
     with pytest.raises(Untrusted, match=r"web-1-1.receipts: receipt 2 has another number"):
-        ask(file)
+        ask(hosts[1].export(), heads=[file])
+    assert isinstance(run(file).exception, Untrusted)
 
 
 def run(*words):

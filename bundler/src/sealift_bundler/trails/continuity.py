@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sealift_installer.errors import Damaged, UsageError, printable
+from sealift_installer.errors import Damaged, Untrusted, UsageError, printable
 from sealift_installer.trail import Export, read_export
 from sealift_installer.trust.keys import verify_signature
 from sealift_schemas.root import PublicKey
@@ -43,15 +43,30 @@ class Line:
     problems: list[str] = field(default_factory=list)
 
 
-def read_sources(paths: Iterable[Path]) -> list[Source]:
-    """Read exports.
+def read_sources(paths: Iterable[Path]) -> tuple[list[Source], list[str]]:
+    """Return the exports, and what is wrong with those that are none.
 
     Raises:
-        Untrusted: a chain is broken, or does not end with its head.
-        Damaged: a file is no export.
         HostError: a file cannot be read.
     """
-    return [Source(printable(str(path)), read_export(path)) for path in paths]
+    sources, broken = [], []
+    for path in paths:
+        try:
+            sources.append(read_source(path))
+        except (Untrusted, Damaged) as error:
+            broken.append(error.message)
+    return sources, broken
+
+
+def read_source(path: Path) -> Source:
+    """Read one export.
+
+    Raises:
+        Untrusted: its chain is broken, or does not end with its head.
+        Damaged: the file is no export.
+        HostError: it cannot be read.
+    """
+    return Source(printable(str(path)), read_export(path))
 
 
 def read_heads(values: Iterable[str]) -> tuple[list[Source], list[str]]:
@@ -59,6 +74,7 @@ def read_heads(values: Iterable[str]) -> tuple[list[Source], list[str]]:
 
     Raises:
         UsageError: one is neither a file nor a SHA-256.
+        Untrusted, Damaged, HostError: as `read_source` says.
     """
     sources, hashes = [], []
     for value in values:
@@ -66,7 +82,7 @@ def read_heads(values: Iterable[str]) -> tuple[list[Source], list[str]]:
         if SHA256.fullmatch(digits):
             hashes.append(digits)
         elif Path(value).is_file():
-            sources += read_sources([Path(value)])
+            sources.append(read_source(Path(value)))
         else:
             raise UsageError(
                 f"neither a file nor a head: {printable(value)}",

@@ -119,14 +119,15 @@ def examine(question: Question) -> Fleet:
     """Check trails against each other, against the bundles that were sent and the heads kept.
 
     Raises:
-        Untrusted: the chain of an export is broken, or it does not end with its head.
-        Damaged: a file is no export, or a bundle's manifest is none.
+        Untrusted: the chain of a head's file is broken.
+        Damaged: a head is none, or a bundle's manifest is none.
         UsageError: a key or a head is none.
         HostError: a file cannot be read.
     """
     keys = {keyid(key): key for key in map(load_public, question.host_keys)}
-    lines = join(read_sources(question.exports))
-    problems = check_heads(lines, *read_heads(question.heads))
+    sources, broken = read_sources(question.exports)
+    lines = join(sources)
+    problems = broken + check_heads(lines, *read_heads(question.heads))
     check_signatures(lines, keys)
     sent = read_sent(question.bundles)
     hosts = tuple(_report(line, sent) for line in lines)
