@@ -616,10 +616,10 @@ def test_two_tools_of_the_same_bytes_have_the_same_evidence(bench: Bench) -> Non
 
 def provenance_of(bench: Bench, name: str, sha256: str) -> dict[str, Any]:
     """Return what an index says of a wheel by PEP 740."""
-    from pypi_attestations import Attestation
+    from pypi_attestations import Attestation, AttestationType
     from sigstore.models import Bundle
 
-    predicate = "https://docs.pypi.org".replace("pypi", "py" + "pi") + "/attestations/publish/v1"
+    predicate = AttestationType.PYPI_PUBLISH_V1.value
     bundle = bench.chain.attest(sha256, REPOSITORY, predicate=predicate, name=name)
     attestation = Attestation.from_bundle(Bundle.from_json(json.dumps(bundle)))
     publisher = {"kind": "GitHub", "repository": "acme/tool", "workflow": "release.yml"}

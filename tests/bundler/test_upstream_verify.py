@@ -186,8 +186,18 @@ def altered(change: str) -> dict[str, Any]:
     return bundle
 
 
-ALTERED = ["the payload", "the signature", "the certificate", "the log entry", "no log entry"]
-ALTERED += ["no promise", "a later time", "the checkpoint", "two signatures", "the media type"]
+ALTERED = {
+    "the payload": "invalid signature",
+    "the signature": "invalid signature",
+    "the certificate": "invalid signature",
+    "the log entry": "log entry payload hash does not match",
+    "no log entry": "expected exactly one log entry",
+    "no promise": "must contain an inclusion promise",
+    "a later time": "not valid at validation time",
+    "the checkpoint": "invalid log entry",
+    "two signatures": "exactly one signature",
+    "the media type": "failed to load bundle",
+}
 
 
 @pytest.mark.parametrize("change", ALTERED)

@@ -171,10 +171,8 @@ class Spec:
         """
         with Fields(value, where) as fields:
             fields.constant("format", FORMAT)
-            signing = _table(fields, "signing")
-            with signing:
-                keys = signing.texts("keys") if signing.has("keys") else ()
-                builders = signing.texts("builders") if signing.has("builders") else ()
+            with _table(fields, "signing") as signing:
+                keys, builders = _texts(signing, "keys"), _texts(signing, "builders")
                 roots = signing.text("roots") if signing.has("roots") else "root"
             installer = _table(fields, "installer")
             with installer:
@@ -188,7 +186,7 @@ class Spec:
                 keys=keys,
                 builders=builders,
                 roots=roots,
-                catalogs=fields.texts("catalogs") if fields.has("catalogs") else (),
+                catalogs=_texts(fields, "catalogs"),
                 expires_days=fields.integer("expires_days", minimum=1, maximum=36500)
                 if fields.has("expires_days")
                 else None,
@@ -206,14 +204,22 @@ class Spec:
                 network=Network.from_json(fields.take("network"), fields.place("network"))
                 if fields.has("network")
                 else Network(),
-                upstream=Upstream.from_json(fields.take("upstream"), fields.place("upstream"))
-                if fields.has("upstream")
-                else Upstream(),
+                upstream=_upstream(fields),
             )
 
 
 def _table(fields: Fields, name: str) -> Fields:
     return Fields(fields.take(name) if fields.has(name) else {}, fields.place(name))
+
+
+def _upstream(fields: Fields) -> Upstream:
+    if not fields.has("upstream"):
+        return Upstream()
+    return Upstream.from_json(fields.take("upstream"), fields.place("upstream"))
+
+
+def _texts(fields: Fields, name: str) -> tuple[str, ...]:
+    return fields.texts(name) if fields.has(name) else ()
 
 
 def _platforms(fields: Fields) -> tuple[str, ...]:
