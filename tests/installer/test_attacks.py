@@ -548,7 +548,8 @@ def test_paths_that_lead_out_as_subjects(field, path):
         statement["subject"][0]["name"] = path
 
     field.site.write(rename)
-    field.refused(4, r"manifest.dsse.json is malformed at manifest.*(files|subject)")
+    said = field.refused(4, r"manifest.dsse.json is malformed at manifest.*(files|subject)")
+    assert "hint: it was signed like this, so that no other copy will help" in said
 
 
 def test_checksums_that_disagree_with_the_manifest(field):

@@ -53,6 +53,9 @@ __all__ = ["Authenticated", "Terms", "authenticate", "follow_roots"]
 
 # Of one kind: whoever can add files to a stick shall not flood a terminal.
 _MOST_WARNINGS = 10
+_SIGNED = (
+    "it was signed like this, so that no other copy will help: do not use it and tell the site"
+)
 # What the statement is comes first in it, and says whether the rest is to be read at all.
 _TYPE_FIELDS = ("manifest._type", "manifest.predicateType")
 
@@ -246,7 +249,7 @@ def _read_manifest(payload: bytes, bundle: Bundle) -> Manifest:
                 f"what was signed is no manifest: {printable(error.where)}\n"
                 f"  Expected: {error.expected}\n  Found: {printable(error.found)}"
             ) from None
-        with documents_damaged(ENVELOPE):
+        with documents_damaged(ENVELOPE, hint=_SIGNED):
             raise
     if _numbers(manifest.installer) > _numbers(__version__):
         raise HostError(

@@ -104,7 +104,7 @@ def mismatch(what: str, expected: object, computed: object) -> str:
 
 
 @contextmanager
-def documents_damaged(what: str) -> Iterator[None]:
+def documents_damaged(what: str, *, hint: str | None = None) -> Iterator[None]:
     """Turn a malformed document inside of a bundle into `Damaged`, naming it `what`."""
     from sealift_schemas.strictjson import DocumentError
 
@@ -113,7 +113,7 @@ def documents_damaged(what: str) -> Iterator[None]:
     except DocumentError as error:
         message = f"{what} is malformed at {printable(error.where)}"
         raise Damaged(
-            f"{message}\n  Expected: {error.expected}\n  Found: {printable(error.found)}"
+            f"{message}\n  Expected: {error.expected}\n  Found: {printable(error.found)}", hint=hint
         ) from None
 
 
