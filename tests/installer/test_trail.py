@@ -4,6 +4,7 @@ import json
 import os
 import stat
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -238,6 +239,30 @@ def test_a_key_that_others_can_read_is_not_used(target, unseal, tmp_path, mode):
     assert code == 6
     assert "others can read the key of this host" in err
     assert not (tmp_path / "export").exists()
+
+
+def test_an_export_without_the_key(target, unseal, tmp_path):
+    unseal("key", "new")
+    code, _, err = unseal("export", tmp_path / "export", "--unsigned")
+    assert (code, err) == (0, "")
+    assert read_export(tmp_path / "export").envelope is None
+
+
+def test_a_key_of_somebody_else(target, unseal, tmp_path, monkeypatch):
+    unseal("key", "new")
+    path = target.prefix.state / "host.key.pem"
+    opened = Path.open
+
+    def refused(self, *arguments):
+        if self == path:
+            raise PermissionError(13, "Permission denied", str(self))
+        return opened(self, *arguments)
+
+    monkeypatch.setattr(Path, "open", refused)  # who runs the tests may be root
+    code, _, err = unseal("export", tmp_path / "export")
+    assert code == 6
+    assert "only who owns the key of this host may use it" in err
+    assert unseal("export", tmp_path / "export", "--unsigned")[0] == 0
 
 
 def test_a_key_that_is_none(target, tmp_path):

@@ -14,14 +14,18 @@ from sealift_installer.trail import Trail
 from sealift_installer.trust.state import StateStore
 
 
-def write_export(file: Path, trail: Trail, prefix: Prefix, *, head_alone: bool) -> str | None:
+def write_export(
+    file: Path, trail: Trail, prefix: Prefix, *, head_alone: bool, signed: bool = True
+) -> str | None:
     """Write the trail and its head to the new file `file`; return the key id that signed it.
+
+    Without `signed` the key of this host is not used, though there is one.
 
     Raises:
         UsageError: the file is there already: an export may be the only witness of a record.
         HostError: it cannot be written, or the key of this host cannot be used.
     """
-    key = load_host_key(prefix.state)
+    key = load_host_key(prefix.state) if signed else None
     head = trail.head(str(prefix.path), utc_now())
     last = head.encode() if key is None else key.sign(head).encode()
     lines = (last,) if head_alone else (*trail.lines, last)
@@ -53,9 +57,10 @@ def make_key(prefix: Prefix, algorithm: str, progress: Progress) -> HostKey:
         HostError: it cannot be written.
     """
     store = StateStore(prefix.state)
-    store.load()  # says how to get a root, before anything is made
+    store.load(removed=True)  # says how to get a root, before anything is made
     with prefix.lock(progress.note):
         key = create_host_key(prefix.state, algorithm)
         detail = f"made the key of this host: {key.keyid}"
-        store.record(store.load(), Event(clock=utc_now(), action="trust", detail=detail))
+        state = store.load(removed=True)
+        store.record(state, Event(clock=utc_now(), action="trust", detail=detail))
     return key

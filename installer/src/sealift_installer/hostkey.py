@@ -98,6 +98,11 @@ def load_host_key(state: Path) -> HostKey | None:
                 data = file.read(_LIMIT)
         except FileNotFoundError:
             return None
+        except PermissionError:
+            raise HostError(
+                f"only who owns the key of this host may use it: {printable(str(path))}",
+                hint="unseal receipts export --unsigned writes an export without it",
+            ) from None
     if os.name == "posix" and mode & 0o077:
         raise HostError(
             f"others can read the key of this host: {printable(str(path))}, mode {mode & 0o777:04o}",

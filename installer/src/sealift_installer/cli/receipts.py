@@ -28,6 +28,9 @@ def describe(commands: Commands, text: str) -> None:
     export.add_argument(
         "--head", action="store_true", help="the head alone; without FILE, show it for a paper log"
     )
+    export.add_argument(
+        "--unsigned", action="store_true", help="do not sign with the key of this host"
+    )
     keys = add_group(actions, "key", "the key of this host, which signs exports")
     new = add_command(keys, "new", _new_key, "make the key of this host")
     new.add_argument("--algorithm", choices=_ALGORITHMS, default="p256", help="default: p256")
@@ -75,11 +78,15 @@ def _export(options: argparse.Namespace) -> int:
         from sealift_installer.prefix import Prefix
 
         keyid = write_export(
-            options.file, trail, Prefix(prefix_of(options)), head_alone=options.head
+            options.file,
+            trail,
+            Prefix(prefix_of(options)),
+            head_alone=options.head,
+            signed=not options.unsigned,
         )
         value["file"] = str(options.file)
         value["keyid"] = keyid
-        if keyid is None:
+        if keyid is None and not options.unsigned:
             say("note: this host has no key, so the head is not signed: unseal receipts key new")
     show(options, value, head_lines(value["head"]))
     return 0
