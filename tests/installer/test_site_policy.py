@@ -1,5 +1,6 @@
 """A policy narrows what is accepted: each field, in the host's file and in a prefix's."""
 
+import hashlib
 import json
 import os
 
@@ -345,6 +346,27 @@ def test_a_first_root_has_to_fit_the_policy(tmp_path):
         import_host_root(target, place)
     assert not target.prefix.path.exists()
     assert not (place.directory / "state").exists()
+
+
+@posix
+def test_a_successor_that_comes_by_hand_has_to_fit_the_policy(tmp_path):
+    """Two sign for the new root, and one of the old: one stolen key is not enough."""
+    target, place = Target(tmp_path), host_place(tmp_path)
+    site = target.site
+    first, second = site.root_keys[0], SimKey()
+    target.carry(tool())
+    target.trust()
+    pair = make_root(
+        2, root_keys=[first, second], release_keys=site.release_keys, thresholds=(2, 1)
+    )
+    file = tmp_path / "2.root.dsse.json"
+    file.write_bytes(seal_root(pair, [first, second]))
+    sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+    strict = host_place(tmp_path, thresholds={"root": 2})
+    with pytest.raises(RefusedByPolicy, match=r"too few signatures of root version 2 for root"):
+        import_root(file, sha256, target.prefix, NOW, Silence(), strict)
+    (place.directory / "policy.json").unlink()
+    assert import_root(file, sha256, target.prefix, NOW, Silence(), place).new
 
 
 def test_patterns_of_names():

@@ -20,7 +20,7 @@ from sealift_installer.trust.host import (
 )
 from sealift_installer.trust.policy import check_reason
 from sealift_installer.trust.roots import TrustedRoot, follow, read_first_root
-from sealift_installer.trust.site import check_root, check_succession
+from sealift_installer.trust.site import Policies, check_root, check_succession
 from sealift_installer.trust.state import StateStore, TrustState
 from sealift_schemas.lean import dataclass, replace
 from sealift_schemas.strictjson import SHA256
@@ -61,7 +61,7 @@ def import_root(
         data = stream.read(LIMITS.root + 1)
     given = read_first_root(data, expected)
     check_prefix(str(prefix.path))
-    _check_against_host(given, prefix, place)
+    policies = _check_against_host(given, prefix, place)
     store = StateStore(prefix.state)
     with prefix.lock(progress.note):
         if not store.exists() and not store.log.path.exists():
@@ -77,6 +77,7 @@ def import_root(
             return Imported(state.root, new=False)
         if known is None and version == state.root.root.version + 1:
             following = follow(state.root, data)
+            check_succession(policies, state.root.root, following)
             detail = "given by hand, signed by the one before it"
             return _record(store, state.with_roots((following,)), following, now, detail)
     raise Untrusted(
@@ -114,8 +115,8 @@ def remove_root(
         return state.root
 
 
-def _check_against_host(given: TrustedRoot, prefix: Prefix, place: HostPlace) -> None:
-    """Check a root by the policies, and that the host does not trust another one."""
+def _check_against_host(given: TrustedRoot, prefix: Prefix, place: HostPlace) -> Policies:
+    """Check a root by the policies, which are returned, and that the host has no other one."""
     if prefix.path == place.directory:
         check_owner(place)
         host = load_policy(place)
@@ -130,6 +131,7 @@ def _check_against_host(given: TrustedRoot, prefix: Prefix, place: HostPlace) ->
             mismatch(f"{message}: {printable(str(place.directory))}", known, given.sha256),
             hint="a prefix cannot trust another site than its host does",
         )
+    return host.policies
 
 
 def describe_trust(prefix: Prefix, place: HostPlace = HOST) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sealift_installer.errors import HostError, host_errors, mismatch, printable
+from sealift_installer.errors import HostError, Untrusted, host_errors, mismatch, printable
 from sealift_installer.prefix import Prefix
 from sealift_installer.trust.state import StateStore, TrustState
 from sealift_schemas.lean import dataclass, replace
@@ -194,8 +194,18 @@ def _load_state(place: HostPlace) -> TrustState | None:
         path = store.directory / name
         if _is_there(path):
             _check_belongs(path, owners, stat.S_ISDIR if name == "roots" else stat.S_ISREG)
+    if not store.exists() and not store.log.path.exists():
+        return None
     # Receipts without a state are no fresh start: `load` says so.
-    return store.load() if store.exists() or store.log.path.exists() else None
+    state = store.load(removed=True)
+    if state.removed:
+        raise Untrusted(
+            "this host trusts no root any more, it was removed: "
+            f"{printable(str(store.directory / 'trust.json'))}",
+            hint="get the first root and its SHA-256 from the site, by hand, then: "
+            "unseal trust import FILE --sha256 HEX --host",
+        )
+    return state
 
 
 def _is_there(path: Path) -> bool:
