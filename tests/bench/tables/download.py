@@ -97,6 +97,14 @@ def make_cases(scratch: Path, address: str, archives: Sequence[Path]) -> list[Ca
         words = ["aria2c", "--quiet", "-j", "8", "--file-allocation=none", "--no-conf"]
         return [*words, "-d", str(place), "-i", str(scratch / "aria2.txt")], plain
 
+    (scratch / "idle").mkdir()
+    idle = Workshop(scratch / "idle").found()
+
+    def nothing(place: Path) -> tuple[list[str], dict[str, str]]:
+        site = shutil.copytree(idle.site, place / "site")
+        words = [PROGRAMS / "sealift", "lock", "--quiet", "--site", site]
+        return [str(word) for word in words], {**idle.environment, **plain}
+
     cases = [Case("`sealift lock` (SHA-256)", sealift)]
     if shutil.which("curl"):
         cases.append(Case("`curl --parallel` (checks nothing)", curl))
@@ -104,7 +112,7 @@ def make_cases(scratch: Path, address: str, archives: Sequence[Path]) -> list[Ca
         cases.append(Case("`aria2c -j 8` (SHA-256)", aria2c))
     if len(cases) == 1:
         sys.exit("make bench: neither curl nor aria2c is here to compare downloads with")
-    return cases
+    return [*cases, Case("`sealift lock` with nothing to fetch", nothing)]
 
 
 def versions() -> list[str]:
