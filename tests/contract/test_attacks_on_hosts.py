@@ -228,6 +228,15 @@ def test_somebody_without_privileges_obeys_the_host(open_machine: Machine) -> No
     assert "older than the newest that was accepted on this host" in done.stderr
     root = old / "trust/root/1.root.dsse.json"
     digest = hashlib.sha256(root.read_bytes()).hexdigest()
+    for path in (machine.host, machine.host / "policy.json"):
+        path.chmod(path.stat().st_mode & 0o700)
+        done = machine.unseal("verify", new, "--prefix", prefix, nobody=True)
+        assert done.returncode == 6
+        said = (
+            "this user cannot read what the host trusts: /etc/sealift/policy.json\nhint: let root"
+        )
+        assert said in done.stderr
+        machine.host.chmod(0o755)
     done = machine.unseal("trust", "import", root, "--sha256", digest, "--host", nobody=True)
     assert done.returncode == 6
     assert "only root can say what this host trusts: /etc/sealift" in done.stderr

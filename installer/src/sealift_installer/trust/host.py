@@ -180,6 +180,8 @@ def _open(path: Path) -> int:
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise _not_believed(path, "a file", "a link") from None
+        if error.errno == errno.EACCES:
+            raise _unreadable(path) from None
         raise
 
 
@@ -215,6 +217,8 @@ def _is_there(path: Path) -> bool:
             path.lstat()
         except (FileNotFoundError, NotADirectoryError):
             return False
+        except PermissionError:
+            raise _unreadable(path) from None
     return True
 
 
@@ -237,6 +241,13 @@ def _check_status(
     if status.st_mode & _OTHERS_WRITE:
         mode = stat.S_IMODE(status.st_mode)
         raise _not_believed(path, "writable by its owner alone", f"mode {mode:04o}")
+
+
+def _unreadable(path: Path) -> HostError:
+    return HostError(
+        f"this user cannot read what the host trusts: {printable(str(path))}",
+        hint="let root run: chmod -R go=u-w on its directory; until then nothing is accepted",
+    )
 
 
 def _not_believed(path: Path, expected: str, computed: str) -> HostError:
