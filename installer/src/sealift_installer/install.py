@@ -4,6 +4,7 @@ Each archive is staged, relocated, started and published by itself, so that one 
 the others whole.
 """
 
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -28,7 +29,8 @@ from sealift_installer.relocation import check_prefix
 from sealift_installer.report import InstallReport, Outcome, Progress, Silence
 from sealift_installer.selection import select, select_again
 from sealift_installer.smoke import needs_wrapper
-from sealift_installer.stage import stage, timed
+from sealift_installer.stage import Staged, timed
+from sealift_installer.stages import Work, staging
 from sealift_installer.trail import installed_by, read_trail
 from sealift_installer.trust.host import HOST, HostPlace, is_stuck
 from sealift_installer.trust.state import StateStore
@@ -110,9 +112,7 @@ def _install(run: _Run) -> InstallReport:
     archives, skipped = _select(run)
     with timed(run.seconds, "preflight"):
         present = _preflight(run, archives)
-    outcomes = tuple(
-        _attempt(run, archive, present=archive.name in present) for archive in archives
-    )
+    outcomes = _install_each(run, archives, present)
     if not run.options.repair and all(outcome.status == "present" for outcome in outcomes):
         accept_bundle(run.prefix, run.store, authenticated, run.options.host)
     return InstallReport(
@@ -163,47 +163,75 @@ def _preflight(run: _Run, archives: tuple[Archive, ...]) -> frozenset[str]:
     return frozenset(present)
 
 
-def _attempt(run: _Run, archive: Archive, *, present: bool) -> Outcome:
+def _install_each(
+    run: _Run, archives: tuple[Archive, ...], present: frozenset[str]
+) -> tuple[Outcome, ...]:
+    """Install what is not there; several are staged at a time, and published in their order."""
+    works = {
+        archive.name: Work(
+            archive,
+            run.prefix.new_staging(archive.kind, archive.name),
+            run.prefix.destination(archive.kind, archive.name),
+        )
+        for archive in archives
+        if archive.name not in present
+    }
+    try:
+        with staging(run.authenticated, tuple(works.values()), run.progress) as staged:
+            return tuple(
+                _attempt(run, archive, works.get(archive.name), staged) for archive in archives
+            )
+    finally:
+        for name, work in works.items():
+            if not is_pending(run.prefix, name):
+                with suppress(OSError):
+                    remove_tree(work.staging)
+
+
+def _attempt(
+    run: _Run, archive: Archive, work: Work | None, staged: Callable[[Work], Staged]
+) -> Outcome:
     """Install one archive; a failure is in the outcome."""
     record = _record(run, archive)
     outcome = Outcome(archive.name, "present", record.path, archive.sha256, seconds={})
     try:
-        if present:
+        if work is None:
             run.progress.step(archive.name, "present")
             style = _link_style(run, record, Path(record.path))
             links = make_links(run.prefix, record, style)
             return replace(outcome, links=tuple(map(str, links)))
-        return _stage_and_publish(run, archive, record, outcome)
+        return _stage_and_publish(run, work, outcome, staged)
     except SealiftError as error:
         if isinstance(error, BundleError):
             note_refusal(run.store, error, run.authenticated.identity)
         return replace(outcome, status="failed", error=error)
 
 
-def _stage_and_publish(run: _Run, archive: Archive, record: Record, outcome: Outcome) -> Outcome:
-    seconds: dict[str, float] = {}
+def _stage_and_publish(
+    run: _Run, work: Work, outcome: Outcome, staged: Callable[[Work], Staged]
+) -> Outcome:
+    archive = work.archive
     replaced = standing(run.prefix, archive.kind, archive.name)
-    staging = run.prefix.new_staging(archive.kind, archive.name)
     try:
-        staged = stage(run.authenticated, archive, staging, Path(record.path), run.progress)
-        seconds.update(staged.seconds)
-        record = replace(record, merged=staged.merged)
+        result = staged(work)
+        seconds = dict(result.seconds)
+        record = replace(_record(run, archive), merged=result.merged)
         run.progress.step(archive.name, "publish")
         with timed(seconds, "publish"):
-            publication = _publication(run, record, staging, replaced)
+            publication = _publication(run, record, work.staging, replaced)
             host = run.options.host
             publish(run.prefix, publication, partial(account, run.prefix, run.store, host=host))
     finally:
         if not is_pending(run.prefix, archive.name):
             with suppress(OSError):
-                remove_tree(staging)
+                remove_tree(work.staging)
     links = [run.prefix.bin / name for name in archive.links] if run.options.link else []
     return replace(
         outcome,
         status=_status(run, replaced),
         members=archive.members,
         unpacked=archive.unpacked,
-        relocated=staged.relocated,
+        relocated=result.relocated,
         links=tuple(map(str, links)),
         seconds=seconds,
     )

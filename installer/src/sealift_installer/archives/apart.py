@@ -7,7 +7,6 @@ What is handed out is the same as without: the same bytes in the same order, and
 the same place. When this process ends, the pipes do, and then so does the other one. (ADR 0016)
 """
 
-import marshal
 import mmap
 import os
 import signal
@@ -16,10 +15,10 @@ from collections.abc import Generator, Iterator
 from contextlib import suppress
 from typing import NoReturn
 
-from sealift_installer import errors
 from sealift_installer.archives.blocks import Chunk
 from sealift_installer.cores import count_cores
-from sealift_installer.errors import HostError, SealiftError
+from sealift_installer.errors import HostError
+from sealift_installer.relay import pack_error, raise_packed
 
 _SLOT = 256 * 1024
 _SLOTS = 8
@@ -112,11 +111,7 @@ class _Worker:
         if what != _ERROR:
             raise HostError("the process that decompresses was ended by somebody")
         with open(self._said, "rb", closefd=False) as file:
-            name, message, hint = marshal.loads(file.read())  # noqa: S302 - our own
-        kind = getattr(errors, name, None)
-        if kind is None:
-            raise MemoryError if name == "MemoryError" else RuntimeError(f"{name}: {message}")
-        raise kind(message, hint=hint)
+            raise_packed(file.read())
 
 
 class _Filler:
@@ -136,10 +131,8 @@ class _Filler:
             for chunk in chunks:
                 self._put(chunk)
             end = _END
-        except SealiftError as error:
-            end = _ERROR + marshal.dumps((type(error).__name__, error.message, error.hint))
         except Exception as error:  # noqa: BLE001 - raised where the chunks are used
-            end = _ERROR + marshal.dumps((type(error).__name__, f"{error!a}", None))
+            end = _ERROR + pack_error(error)
         if self._used:
             self._next(_PART + self._used.to_bytes(4, "little"))
         os.write(self._saying, end)

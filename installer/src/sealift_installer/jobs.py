@@ -1,0 +1,185 @@
+"""Stages several archives at a time, each in a process of its own.
+
+The processes stage and no more: journal, state, receipts and what is printed are the matter of the
+one that started them. They hold its lock as long as they live, and end when it does. (ADR 0016)
+"""
+
+import ctypes
+import marshal
+import os
+import select
+import signal
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, NoReturn, Self
+
+from sealift_installer.errors import HostError
+from sealift_installer.relay import pack_error, raise_packed
+from sealift_installer.report import Progress
+from sealift_installer.stage import Staged
+
+Stage = Callable[[Progress], Staged]
+
+_END_WITH_PARENT = 1  # PR_SET_PDEATHSIG, see prctl(2)
+
+
+class Jobs:
+    """Processes that stage. Use it as a context manager: leaving it ends those that still work.
+
+    Args:
+        stages: what is to be done, by name, and is begun in this order.
+        most: how many are done at a time.
+        progress: is told what the processes say.
+    """
+
+    def __init__(self, stages: Mapping[str, Stage], most: int, progress: Progress) -> None:
+        self._waiting = list(stages.items())
+        self._most = most
+        self._progress = progress
+        self._working: dict[int, tuple[str, int]] = {}  # by pipe: name and process
+        self._done: dict[str, tuple[Any, ...]] = {}
+
+    def __enter__(self) -> Self:
+        self._begin()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for _, process in self._working.values():
+            os.kill(process, signal.SIGTERM)
+        for pipe in list(self._working):
+            self._end(pipe)
+
+    def result(self, name: str) -> Staged:
+        """Wait until `name` is staged.
+
+        Raises:
+            Damaged, HostError: as `stage` says, or its process was ended by somebody.
+        """
+        while name not in self._done:
+            ready, _, _ = select.select(list(self._working), [], [])
+            for pipe in ready:
+                self._hear(pipe)
+            self._begin()
+        kind, *values = self._done.pop(name)
+        if kind == "staged":
+            return Staged(*values)
+        if kind == "failed":
+            raise_packed(values[0])
+        raise HostError(f"the process that installs {name} was ended by somebody")
+
+    def _begin(self) -> None:
+        while self._waiting and len(self._working) < self._most:
+            name, stage = self._waiting.pop(0)
+            try:
+                pipe, process = self._fork(stage)
+            except OSError as error:
+                self._done[name] = ("failed", pack_error(_no_process(name, error)))
+                continue
+            self._working[pipe] = (name, process)
+
+    def _fork(self, stage: Stage) -> tuple[int, int]:
+        pipe, end = os.pipe()
+        parent = os.getpid()
+        try:
+            process = os.fork()
+        except OSError:
+            os.close(pipe)
+            os.close(end)
+            raise
+        if process == 0:
+            try:
+                for each in (pipe, *self._working):
+                    os.close(each)
+                _work(stage, end, parent)
+            finally:
+                os._exit(0)  # none of what the other process would do at its end
+        os.close(end)
+        return pipe, process
+
+    def _hear(self, pipe: int) -> None:
+        """Take one message."""
+        size = _read(pipe, 4)
+        data = _read(pipe, int.from_bytes(size, "little"))
+        name = self._working[pipe][0]
+        if not data:
+            self._end(pipe)
+            self._done.setdefault(name, ("ended",))
+            return
+        message = marshal.loads(data)  # noqa: S302 - our own
+        if message[0] == "progress":
+            getattr(self._progress, message[1])(*message[2:])
+        else:
+            self._done[name] = message
+            self._end(pipe)
+
+    def _end(self, pipe: int) -> None:
+        _, process = self._working.pop(pipe)
+        os.close(pipe)
+        os.waitpid(process, 0)
+
+
+def _no_process(name: str, error: OSError) -> HostError:
+    return HostError(f"no process can be had to install {name}: {error.strerror or error}")
+
+
+def _read(pipe: int, size: int) -> bytes:
+    """Read so many bytes, or none where the other end is closed."""
+    data = b""
+    while len(data) < size:
+        more = os.read(pipe, size - len(data))
+        if not more:
+            return b""
+        data += more
+    return data
+
+
+class _Relay:
+    """Progress that is told to the other process."""
+
+    def __init__(self, pipe: int) -> None:
+        self._pipe = pipe
+
+    def step(self, archive: str, what: str) -> None:
+        self.send("progress", "step", archive, what)
+
+    def note(self, text: str) -> None:
+        self.send("progress", "note", text)
+
+    def warn(self, text: str) -> None:
+        self.send("progress", "warn", text)
+
+    def send(self, *message: Any) -> None:
+        data = marshal.dumps(message)
+        data = len(data).to_bytes(4, "little") + data
+        while data:
+            data = data[os.write(self._pipe, data) :]
+
+
+def _work(stage: Stage, pipe: int, parent: int) -> None:
+    """Do the work of a process that was forked."""
+    # The terminal interrupts all; the one that started this one ends it. Not ignored, for an
+    # interpreter that is started would ignore it too.
+    signal.signal(signal.SIGINT, _stay)
+    signal.signal(signal.SIGTERM, _leave)
+    ctypes.CDLL(None).prctl(_END_WITH_PARENT, signal.SIGTERM)
+    if os.getppid() != parent:
+        return
+    relay = _Relay(pipe)
+    try:
+        staged = stage(relay)
+        relay.send("staged", staged.relocated, dict(staged.merged), dict(staged.seconds))
+    except Exception as error:  # noqa: BLE001 - raised where the result is asked for
+        relay.send("failed", pack_error(error))
+
+
+def _stay(*_: object) -> None:
+    """Go on."""
+
+
+def _leave(*_: object) -> NoReturn:
+    raise SystemExit

@@ -1,0 +1,69 @@
+"""Stages the archives of one run: one after the other, or several at a time where that helps."""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from sealift_installer.authenticate import Authenticated
+from sealift_installer.cores import count_cores, limit_cores
+from sealift_installer.limits import MIB
+from sealift_installer.report import Progress
+from sealift_installer.stage import Staged, stage
+from sealift_schemas.lean import dataclass
+from sealift_schemas.manifest import Archive
+
+# Less than this is staged before there could be processes to do it.
+_WORTH_PROCESSES = 16 * MIB
+# Each takes some 25 MiB of memory for itself.
+_MOST_PROCESSES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One archive, the directory that it is staged in, and where it will stand."""
+
+    archive: Archive
+    staging: Path
+    destination: Path
+
+
+@contextmanager
+def staging(
+    authenticated: Authenticated, works: Sequence[Work], progress: Progress
+) -> Iterator[Callable[[Work], Staged]]:
+    """Stage `works`; what is yielded returns the result of one, or raises what `stage` raises.
+
+    Ask for them in their order. Leaving the context ends what is still being staged.
+    """
+
+    def do(work: Work, progress: Progress) -> Staged:
+        return stage(authenticated, work.archive, work.staging, work.destination, progress)
+
+    processes = _count_processes(works)
+    if processes < 2:  # noqa: PLR2004 - one is this one
+        yield lambda work: do(work, progress)
+        return
+    from sealift_installer.jobs import Jobs
+
+    share = count_cores() // processes
+
+    def do_apart(work: Work, progress: Progress) -> Staged:
+        limit_cores(share)
+        return do(work, progress)
+
+    stages = {
+        work.archive.name: lambda progress, work=work: do_apart(work, progress) for work in works
+    }
+    with Jobs(stages, processes, progress) as jobs:
+        yield lambda work: jobs.result(work.archive.name)
+
+
+def _count_processes(works: Sequence[Work]) -> int:
+    # As in sealift_installer.archives.apart: where a fork is safe.
+    threading = sys.modules.get("threading")
+    several = threading is not None and threading.active_count() > 1
+    unpacked = sum(work.archive.unpacked for work in works)
+    if sys.platform != "linux" or several or unpacked < _WORTH_PROCESSES:
+        return 1
+    return min(len(works), count_cores(), _MOST_PROCESSES)

@@ -1,0 +1,244 @@
+"""Several archives at a time: what comes back, and what a kill leaves."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from shutil import copytree
+
+import pytest
+
+from sealift_installer import install as verb
+from sealift_installer import stages
+from sealift_installer.errors import Damaged, HostError, SealiftError
+from sealift_installer.install import InstallOptions
+from sealift_installer.jobs import Jobs
+from sealift_installer.report import Progress, Silence
+from sealift_installer.stage import Staged
+from simulator import Member, SimArchive, pack
+from target import Target, in_child, python, tool
+
+NOTHING = Staged(0, {}, {})
+
+
+class Said(Silence):
+    def __init__(self) -> None:
+        self.said: list[tuple[str, ...]] = []
+
+    def step(self, archive: str, what: str) -> None:
+        self.said.append(("step", archive, what))
+
+    def note(self, text: str) -> None:
+        self.said.append(("note", text))
+
+    def warn(self, text: str) -> None:
+        self.said.append(("warn", text))
+
+
+def staged(number: int) -> Callable[[Progress], Staged]:
+    return lambda _: Staged(number, {"a": "b"}, {"extract": 0.5})
+
+
+def fails(error: BaseException) -> Callable[[Progress], Staged]:
+    def stage(_: Progress) -> Staged:
+        raise error
+
+    return stage
+
+
+def processes() -> str:
+    return Path(f"/proc/self/task/{os.getpid()}/children").read_text()
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left():
+    before, files = processes(), len(list(Path("/proc/self/fd").iterdir()))
+    yield
+    assert (processes(), len(list(Path("/proc/self/fd").iterdir()))) == (before, files)
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 9])
+def test_each_has_its_result(most: int):
+    work = {str(number): staged(number) for number in range(6)}
+    with Jobs(work, most, Silence()) as jobs:
+        for name in ["5", "0", "1", "2", "4", "3"]:
+            assert jobs.result(name) == Staged(int(name), {"a": "b"}, {"extract": 0.5})
+
+
+def test_no_more_than_so_many_work_at_a_time(tmp_path: Path):
+    def count(_: Progress) -> Staged:
+        mine = tmp_path / str(os.getpid())
+        mine.touch()
+        time.sleep(0.02)
+        there = len(list(tmp_path.iterdir()))
+        mine.unlink()
+        return Staged(there, {}, {})
+
+    with Jobs({str(number): count for number in range(8)}, 2, Silence()) as jobs:
+        assert max(jobs.result(str(number)).relocated for number in range(8)) <= 2
+
+
+@pytest.mark.parametrize(
+    "error", [Damaged("x is wrong\n  Expected: é", hint="look"), HostError("no space left")]
+)
+def test_one_that_fails_leaves_the_others_whole(error: SealiftError):
+    with Jobs({"a": staged(1), "b": fails(error), "c": staged(3)}, 2, Silence()) as jobs:
+        assert jobs.result("a").relocated == 1
+        with pytest.raises(type(error)) as caught:
+            jobs.result("b")
+        assert jobs.result("c").relocated == 3
+    assert isinstance(caught.value, SealiftError)
+    assert (caught.value.message, caught.value.hint) == (error.message, error.hint)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "message"),
+    [(KeyError("x"), RuntimeError, "KeyError"), (MemoryError(), MemoryError, "^$")],
+)
+def test_another_error_stays_one(error: Exception, kind: type[Exception], message: str):
+    with Jobs({"a": fails(error)}, 2, Silence()) as jobs, pytest.raises(kind, match=message):
+        jobs.result("a")
+
+
+def test_what_they_say_is_said():
+    def speak(progress: Progress) -> Staged:
+        progress.step("a", "extract")
+        progress.note("x" * 100_000)
+        progress.warn("é")
+        return NOTHING
+
+    said = Said()
+    with Jobs({"a": speak}, 2, said) as jobs:
+        jobs.result("a")
+    assert said.said == [("step", "a", "extract"), ("note", "x" * 100_000), ("warn", "é")]
+
+
+def test_one_that_somebody_ends_is_said():
+    def killed(_: Progress) -> Staged:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return NOTHING
+
+    with Jobs({"a": killed, "b": staged(2)}, 2, Silence()) as jobs:
+        with pytest.raises(HostError, match="the process that installs a was ended by somebody"):
+            jobs.result("a")
+        assert jobs.result("b").relocated == 2
+
+
+def test_leaving_ends_those_that_work_and_what_they_started(tmp_path: Path):
+    program = (
+        "import os, sys, time; open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(600)"
+    )
+
+    def start(_: Progress) -> Staged:
+        process = subprocess.Popen([sys.executable, "-c", program, str(tmp_path / "pid")])
+        try:
+            process.wait()
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+        return NOTHING
+
+    with Jobs({"a": start}, 2, Silence()):
+        while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
+            time.sleep(0.01)
+    assert not Path("/proc", (tmp_path / "pid").read_text()).exists()
+
+
+def test_they_end_with_the_process_that_started_them():
+    reading, writing = os.pipe()
+
+    def parent() -> None:
+        os.close(reading)
+        with Jobs({"a": lambda _: time.sleep(600)}, 2, Silence()):
+            time.sleep(0.2)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    in_child(parent)
+    os.close(writing)
+    assert os.read(reading, 1) == b""
+    os.close(reading)
+
+
+def test_without_a_process_to_be_had_it_is_said(monkeypatch: pytest.MonkeyPatch):
+    def refuse() -> int:
+        raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(os, "fork", refuse)
+    with (
+        Jobs({"a": staged(1)}, 2, Silence()) as jobs,
+        pytest.raises(HostError, match="no process can be had to install a: Resource temp"),
+    ):
+        jobs.result("a")
+
+
+@pytest.fixture
+def target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Target:
+    """A target that stages even small archives in processes."""
+    monkeypatch.setattr(stages, "_WORTH_PROCESSES", 0)
+    monkeypatch.setattr(stages, "count_cores", lambda: 2)
+    target = Target(tmp_path)
+    target.trust()
+    return target
+
+
+def test_an_install_of_several(target: Target):
+    said = Said()
+    bundle = target.carry(tool("a-1.0"), python(), tool("b-1.0"), tool("c-1.0"))
+    report = verb.install(bundle, InstallOptions(target.prefix.path), said)
+    assert [outcome.status for outcome in report.outcomes] == ["installed"] * 4
+    receipts = [receipt.archive.name for receipt in target.receipts() if receipt.archive]
+    assert receipts == [outcome.name for outcome in report.outcomes]
+    assert ("step", "b-1.0", "extract") in said.said
+    assert target.leftovers() == []
+
+
+def test_an_archive_that_is_damaged_leaves_the_others_whole(target: Target):
+    real = SimArchive("b-1.0", (Member("x", b"x"),))
+    bad = SimArchive("b-1.0", (Member("y", b"x"),), data=pack(real))
+    target.carry(tool("a-1.0"), bad, tool("c-1.0"))
+    report = target.install()
+    assert [outcome.status for outcome in report.outcomes] == ["installed", "failed", "installed"]
+    assert isinstance(report.outcomes[1].error, Damaged)
+    assert target.leftovers() == []
+
+
+def test_a_kill_at_any_step_leaves_what_the_next_run_finishes(target: Target):
+    bundle = target.carry(tool("a-1.0"), python(), tool("b-1.0"))
+
+    class Killer(Silence):
+        def __init__(self, left: int) -> None:
+            self.left = left
+
+        def step(self, archive: str, what: str) -> None:
+            self.left -= 1
+            if self.left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    for left in range(1, 30):
+        wanted = InstallOptions(target.path / f"prefix-{left}")
+        copytree(target.prefix.path, wanted.prefix)
+        status = in_child(
+            lambda left=left, wanted=wanted: verb.install(bundle, wanted, Killer(left))
+        )
+        assert verb.install(bundle, wanted).exit_code == 0
+        assert not list(wanted.prefix.glob("*/.staging/*"))
+        if status == 0:
+            break
+    assert 6 < left < 29
+
+
+def test_an_interrupt_ends_all_and_leaves_nothing(target: Target, monkeypatch: pytest.MonkeyPatch):
+    target.carry(tool("a-1.0"), tool("b-1.0"))
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt("now")
+
+    monkeypatch.setattr(verb, "_publication", interrupt)
+    with pytest.raises(KeyboardInterrupt, match="now"):
+        target.install()
+    assert target.leftovers() == []
