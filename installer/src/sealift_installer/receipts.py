@@ -213,7 +213,10 @@ def _read_line(line: bytes, number: int, previous: str) -> Receipt:
     if receipt.encode() != line:
         raise Untrusted(f"{what} is not as unseal writes it", hint="the record was edited")
     if receipt.number != number:
-        raise Untrusted(mismatch(f"{what} has another number", number, receipt.number))
+        raise Untrusted(
+            mismatch(f"{what} has another number", number, receipt.number),
+            hint="a line was removed, put in or put elsewhere",
+        )
     if receipt.previous != previous:
         raise Untrusted(
             mismatch(f"{what} does not follow the line before it", previous, receipt.previous),

@@ -213,16 +213,21 @@ class Records:
                 remove_durably(directory / f"{name}.json")
 
     def prune(self, pending: Iterable[str]) -> None:
-        """Remove the indexes that no record names any more, but those with a hash in `pending`."""
+        """Remove the indexes that no record names any more, but those with a hash in `pending`.
+
+        Where there are no more indexes than records, none is read to see whether it is named.
+        """
         with host_errors("cannot remove an index"):
             indexes = sorted(self._indexes.glob("[!.]*.jsonl"))
-            if not indexes:
+            folders = (self._records, self._previous)
+            known = sum(len(list(folder.glob("[!.]*.json"))) for folder in folders)
+            if len(indexes) <= known:
                 return
         records = (*self.all(), *self._all_previous())
-        known = {*pending, *(record.index for record in records)}
+        named = {*pending, *(record.index for record in records)}
         with host_errors("cannot remove an index"):
             for path in indexes:
-                if path.stem not in known:
+                if path.stem not in named:
                     remove_durably(path)
 
     def _all_previous(self) -> tuple[Record, ...]:

@@ -116,7 +116,7 @@ def read_export(path: Path) -> Export:
     name = printable(str(path))
     lines = list(_lines(path))
     if not lines:
-        raise Damaged(f"an empty file, no export of receipts: {name}")
+        raise Damaged(f"an empty file, no export of receipts: {name}", hint="copy it again")
     head, envelope = _read_head(lines.pop(), name)
     try:
         chain = list(read_chain(lines))

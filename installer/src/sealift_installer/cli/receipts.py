@@ -123,7 +123,10 @@ def _read(options: argparse.Namespace) -> "Trail":
 
     trail = read_trail(StateStore(Prefix(prefix_of(options)).state))
     if trail.pending:
-        say("note: a crash kept the last line out of the file; the next run completes it")
+        say(
+            "note: the end of the last line is missing from the file, as after a crash; the state "
+            "has it, and the next command that changes something puts it back"
+        )
     return trail
 
 
