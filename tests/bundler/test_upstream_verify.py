@@ -202,14 +202,14 @@ ALTERED = {
 
 @pytest.mark.parametrize("change", ALTERED)
 def test_an_altered_attestation(own: Verification, change: str) -> None:
-    with pytest.raises(Untrusted):
+    with pytest.raises(Untrusted, match=ALTERED[change]):
         own.verify_attestations([altered(change)], OURS, SIGNER)
 
 
 def test_one_bad_attestation_is_not_made_good_by_another(own: Verification) -> None:
     good = chain().attest(OURS, REPOSITORY)
     for bad in (altered("the signature"), chain().attest("cd" * 32, REPOSITORY), {}, {"a": [1]}):
-        with pytest.raises(Untrusted):
+        with pytest.raises(Untrusted, match=r"invalid signature|it is about|failed to load"):
             own.verify_attestations([good, bad], OURS, SIGNER)
 
 
