@@ -4,6 +4,8 @@ import shutil
 import sys
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sealift_bundler.keys import KeyFiles, create_key, keyid, load_private
 from sealift_bundler.sign import FileSigner, sign_checked, sign_envelope
@@ -218,3 +220,11 @@ def test_signers_leave_the_spec_one_by_one(site):
     remove_keys(spec, ["c"], "builders")
     assert (read_spec(spec).keys, read_spec(spec).builders) == (("b",), ())
     assert spec.read_text().endswith("# the end\n")
+
+
+@given(st.text(alphabet="public=timeout 0123456789'\"\\ab\udcff", max_size=40))
+def test_any_text_is_a_command_or_a_usage_error(text):
+    try:
+        assert parse_command(f"exec:{text}").words
+    except UsageError as error:
+        assert error.hint.startswith("exec:public=FILE")

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from road import PROGRAMS, run
 from sealift_bundler.sign.pkcs11_uri import TokenUri, parse_uri
@@ -268,6 +270,9 @@ def test_ways_to_name_the_file_of_a_pin(source):
         ("pkcs11:object=a;object=b", "each attribute once"),
         ("pkcs11:object", "NAME=VALUE"),
         ("pkcs11:object=100%", "with % as %25"),
+        ("pkcs11:object=a?module-path=%00", "UTF-8 without NUL as the module-path"),
+        ("pkcs11:object=%ff", "UTF-8 without NUL as the object"),
+        ("pkcs11:object=\udcff", "UTF-8 without NUL as the object"),
         ("pkcs11:object=a;colour=red", "(?s)one of token, serial.*Found: colour"),
         ("pkcs11:object=a;type=public", "type=private"),
         ("pkcs11:object=a?module-name=m", "one of module-path, pin-source"),
@@ -279,3 +284,11 @@ def test_what_is_no_uri_of_a_key(text, expected):
     with pytest.raises(UsageError, match=expected) as caught:
         parse_uri(text)
     assert "1234" not in caught.value.message
+
+
+@given(st.text(alphabet="pkcs11:object=id?module-path&pin-source;token%0aF/x\0\udcff", max_size=60))
+def test_any_text_is_a_uri_or_a_usage_error(text):
+    try:
+        parse_uri(f"pkcs11:object=a{text}")
+    except UsageError as error:
+        assert error.message.isprintable() or "\n" in error.message

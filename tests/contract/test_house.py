@@ -158,6 +158,7 @@ def test_the_exit_codes_are_documented() -> None:
 PAGES = {
     "bundle-format.md": ("envelope", "manifest", "index", "root", "receipt", "head"),
     "build-type.md": ("provenance", "vsa"),
+    "keys-and-roots.md": ("draft",),
     "spec-and-lock.md": ("spec", "lock"),
     "policy.md": ("policy",),
 }

@@ -66,10 +66,20 @@ def _pairs(part: str, separator: str, text: str) -> dict[str, str]:
         name, equals, value = item.partition("=")
         if not equals or _PERCENT.search(value):
             raise _wrong(text, f"NAME=VALUE{separator}NAME=VALUE, with % as %25", item)
+        if name != "id" and not _is_text(value):
+            raise _wrong(text, f"UTF-8 without NUL as the {name}", value)
         if name in pairs:
             raise _wrong(text, "each attribute once", name)
         pairs[name] = value
     return pairs
+
+
+def _is_text(value: str) -> bool:
+    """Tell whether a value, percent-encoded as it is, can be a name of something."""
+    try:
+        return "\0" not in unquote_to_bytes(value).decode("utf-8")
+    except UnicodeError:
+        return False
 
 
 def _pin_source(value: str, text: str) -> Path:
