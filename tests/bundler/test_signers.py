@@ -2,6 +2,7 @@ import os
 import shlex
 import shutil
 import sys
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -224,7 +225,5 @@ def test_signers_leave_the_spec_one_by_one(site):
 
 @given(st.text(alphabet="public=timeout 0123456789'\"\\ab\udcff", max_size=40))
 def test_any_text_is_a_command_or_a_usage_error(text):
-    try:
+    with suppress(UsageError):
         assert parse_command(f"exec:{text}").words
-    except UsageError as error:
-        assert error.hint.startswith("exec:public=FILE")

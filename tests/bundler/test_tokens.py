@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -288,7 +289,5 @@ def test_what_is_no_uri_of_a_key(text, expected):
 
 @given(st.text(alphabet="pkcs11:object=id?module-path&pin-source;token%0aF/x\0\udcff", max_size=60))
 def test_any_text_is_a_uri_or_a_usage_error(text):
-    try:
-        parse_uri(f"pkcs11:object=a{text}")
-    except UsageError as error:
-        assert error.message.isprintable() or "\n" in error.message
+    with suppress(UsageError):
+        assert parse_uri(f"pkcs11:object=a{text}").label.startswith("a")
