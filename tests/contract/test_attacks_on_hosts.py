@@ -6,83 +6,23 @@ The place cannot be named to `unseal`, so it cannot be named to it here either.
 import hashlib
 import json
 import os
-import shlex
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from machine import NOBODY, SPACE, Machine, succeeds
 from road import PROGRAMS, run
 from sealift_installer.trust.state import StateStore
 from simulator import BundleSimulator
 from target import tool
 
-NEEDED = ("passwd", "group", "nsswitch.conf", "ld.so.cache", "ld.so.conf", "localtime")
-NOBODY = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups")
-
-
-def succeeds(*words: str) -> bool:
-    if shutil.which(words[0]) is None:
-        return False
-    return subprocess.run(words, capture_output=True, check=False).returncode == 0
-
-
 pytestmark = pytest.mark.skipif(
-    not succeeds("unshare", "--map-root-user", "--mount", "true"),
+    not succeeds(*SPACE, "true"),
     reason="no mount namespace can be had here",
 )
-
-
-class Machine:
-    """A machine with an /etc of its own, and a site whose bundles come to it."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.etc = path / "etc"
-        self.etc.mkdir()
-        for name in NEEDED:
-            if (Path("/etc") / name).is_file():
-                shutil.copy(Path("/etc") / name, self.etc / name)
-        self.host = self.etc / "sealift"
-        self.site = BundleSimulator(path / "bundle-1")
-        self.site.add_archive(tool())
-        self.site.write()
-
-    def carry(self, content: bytes) -> Path:
-        """Make the next bundle."""
-        site = self.site
-        site.sequence += 1
-        site.path = self.path / f"bundle-{site.sequence}"
-        site.archives, site.entries = [], {}
-        site.payload = {"README.txt": b"What this is.\n"}
-        site.add_archive(tool(content=content))
-        return site.write().path
-
-    def obey(self, **rules: object) -> None:
-        """Write the policy of the host."""
-        self.host.mkdir(exist_ok=True)
-        (self.host / "policy.json").write_text(json.dumps({"format": 1, **rules}))
-
-    def unseal(
-        self, *words: object, nobody: bool = False, **environment: str
-    ) -> subprocess.CompletedProcess[str]:
-        """Run the command as root of this machine, or as somebody without privileges."""
-        space = ("unshare", "--mount") if nobody else ("unshare", "--map-root-user", "--mount")
-        command = shlex.join(
-            [*(NOBODY if nobody else ()), str(PROGRAMS / "unseal"), *map(str, words)]
-        )
-        script = f"mount --bind {shlex.quote(str(self.etc))} /etc && exec {command}"
-        return run(*space, "sh", "-c", script, env=environment, check=False)
-
-    def trust(self, *where: object) -> None:
-        """Import the first root."""
-        root = self.site.path / "trust/root/1.root.dsse.json"
-        digest = hashlib.sha256(root.read_bytes()).hexdigest()
-        done = self.unseal("trust", "import", root, "--sha256", digest, *where)
-        assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture

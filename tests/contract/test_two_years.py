@@ -229,9 +229,11 @@ class Play:
         for host in (*self.awake, self.beta):
             host.trust().installs(self.first)
             assert host.place == (1, 1, 1)
-        (self.guarded.prefix / "state" / "policy.json").write_text(
+        policy = self.guarded.prefix / "state" / "policy.json"
+        policy.write_text(
             '{"format": 1, "evidence": ["provenance"], "forbidden_overrides": ["allow_downgrade"]}'
         )
+        policy.chmod(0o644)  # whatever the umask
 
     def lose_a_key(self) -> None:
         """May 2024: key a is lost with its disk. Root version 2 has key d in its place."""

@@ -224,6 +224,7 @@ def test_a_manifest_of_another_stream(field):
     """It is signed by the same keys, for other hosts; a policy names the streams of this one."""
     policy = field.prefix / "state" / "policy.json"
     policy.write_text('{"format": 1, "streams": ["site"]}')
+    policy.chmod(0o644)  # whatever the umask
     field.accepted()
     field.install()
     field.site.stream, field.site.sequence = "testing", 40

@@ -70,6 +70,7 @@ class Witnessed(Field):
     def obey(self, **rules):
         policy = self.prefix / "state" / "policy.json"
         policy.write_text(json.dumps({"format": 1, **rules}))
+        policy.chmod(0o644)  # whatever the umask
 
 
 @pytest.fixture

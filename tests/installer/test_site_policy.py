@@ -214,7 +214,10 @@ def host_place(tmp_path, **rules):
     """Return a place like /etc/sealift that belongs to whoever runs this."""
     place = HostPlace(tmp_path / "etc" / "sealift", os.geteuid())
     place.directory.mkdir(parents=True, exist_ok=True)
-    (place.directory / "policy.json").write_text(json.dumps({"format": 1, **rules}))
+    place.directory.chmod(0o755)  # whatever the umask
+    policy = place.directory / "policy.json"
+    policy.write_text(json.dumps({"format": 1, **rules}))
+    policy.chmod(0o644)
     return place
 
 
@@ -321,6 +324,7 @@ def test_the_policy_of_a_prefix_can_only_tighten(tmp_path):
     target.trust()
     own = target.prefix.state / "policy.json"
     own.write_text('{"format": 1, "streams": ["site", "other"]}')
+    own.chmod(0o644)
     with pytest.raises(RefusedByPolicy, match=r"by the policy .*/etc/sealift/policy.json"):
         target.install(host=place)
     (place.directory / "policy.json").unlink()
