@@ -378,3 +378,15 @@ def test_a_run_that_was_killed_is_named(target, unseal):
             break
     assert json.loads(unseal("--json")[1])["unfinished"] == ["tool-1.0"]
     assert "a run was killed at tool-1.0" in unseal()[1]
+
+
+def test_each_flipped_byte_of_a_tree_is_drift(target):
+    for path in sorted(target.prefix.path.glob("[it][no]*/*/**/*")):
+        if not path.is_file() or path.is_symlink():
+            continue
+        good = path.read_bytes()
+        for place in range(0, len(good), 3):
+            path.write_bytes(good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :])
+            assert drift(target), (path, place)
+        path.write_bytes(good)
+    assert drift(target) == []

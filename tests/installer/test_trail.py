@@ -351,3 +351,29 @@ def test_the_usage_of_an_export_is_checked(target, unseal):
     with pytest.raises(SystemExit) as stopped:
         unseal("list", "--last", "0")
     assert stopped.value.code == 2
+
+
+def test_each_flipped_byte_of_a_record_is_found(target):
+    path = target.store.log.path
+    good = path.read_bytes()
+    for place in range(0, len(good), 5):
+        path.write_bytes(good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :])
+        with pytest.raises(Untrusted, match=r"receipt"):
+            read_trail(target.store)
+    path.write_bytes(good)
+    assert read_trail(target.store)
+
+
+def test_each_flipped_byte_of_an_export_is_found(target, tmp_path):
+    """But for those of what is not proven by a hash: the names in a head that nobody signed."""
+    file = exported(target, tmp_path)
+    good = file.read_bytes()
+    head = good.rindex(b"\n", 0, -1)
+    proven = good.index(b'"receipts":', head), good.index(b',"clock":', head)
+    unproven = range(head, proven[0]), range(proven[1], len(good))
+    for place in range(0, len(good), 5):
+        if any(place in part for part in unproven):
+            continue
+        file.write_bytes(good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :])
+        with pytest.raises((Untrusted, Damaged), match=r"receipt|torn|head"):
+            read_export(file)
