@@ -359,8 +359,7 @@ def test_a_journal_has_no_say_about_the_host(host):
             entry.write_text(json.dumps(value))
         try:
             host.install("own")
-        except RefusedByPolicy as error:
-            assert "Expected: at least 900000" in error.message
+        except RefusedByPolicy:
             break
     assert host.store("own").load().streams["site"].sequence == 900_000
     assert host.state.streams["site"].sequence < 900_000

@@ -137,6 +137,9 @@ def raise_counter(
         return
     with place.prefix.lock(lambda _: None):
         state = place.store.load()
+        accepted = state.with_bundle(manifest, bundle.manifest)
+        if accepted == state:
+            return  # another run raised it meanwhile
         event = Event(
             clock=utc_now(),
             action="install",
@@ -144,7 +147,7 @@ def raise_counter(
             bundle=bundle,
             root_version=bundle.root_version,
         )
-        place.store.record(state.with_bundle(manifest, bundle.manifest), event)
+        place.store.record(accepted, event)
 
 
 def accept_bundle(
