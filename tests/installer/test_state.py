@@ -101,7 +101,7 @@ def test_an_edited_state(target, changes):
 def test_a_state_with_another_lineage(target):
     lineage = json.loads(target.file.read_bytes())["roots"]
     target.edit(roots={**lineage, "2": "0" * 64})
-    with pytest.raises(HostError, match=r"cannot read the trusted root: No such file"):
+    with pytest.raises(Untrusted, match=r"the stored root is gone"):
         target.store.load()
     target.edit(roots={"1": "0" * 64})
     with pytest.raises(Untrusted, match=r"the stored root was changed"):
@@ -284,3 +284,21 @@ def test_a_stored_root_that_was_changed_is_said(target):
     ) as caught:
         target.store.load()
     assert "restore the folder of the state" in caught.value.hint
+
+
+def test_a_removed_root_is_loaded_by_those_who_ask_for_it(target):
+    removed = replace(target.state, removed=True)
+    target.store.record(removed, replace(IMPORT, detail="removed"))
+    with pytest.raises(Untrusted, match=r"trusts no root any more, it was removed") as caught:
+        target.store.load()
+    assert "unseal trust import FILE --sha256 HEX" in caught.value.hint
+    state = target.store.load(removed=True)
+    assert (state.removed, state.streams) == (True, target.state.streams)
+    target.edit(removed=False)
+    with pytest.raises(Untrusted, match=r"the state is malformed.*true, where it is there"):
+        target.store.load(removed=True)
+    value = json.loads(target.file.read_bytes())
+    del value["removed"]
+    target.file.write_text(json.dumps(value))
+    with pytest.raises(Untrusted, match=r"the state is not what its last receipt says"):
+        target.store.load()
