@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from sealift_bundler.cli.main import app
 from sealift_bundler.trails import Question, examine
-from sealift_installer import export, trail
+from sealift_installer import export, receipts, trail
 from sealift_installer.errors import Damaged, SealiftError, Untrusted, UsageError
 from sealift_installer.export import make_key, write_export
 from sealift_installer.receipts import hash_line
@@ -28,15 +28,22 @@ class Host:
         self.path = path
         self.monkeypatch = monkeypatch
         self.count = 0
+        self.be()
         self.target.trust()
 
+    def be(self):
+        """Let what runs now run on this host."""
+        for module in (trail, receipts):
+            self.monkeypatch.setattr(module, "describe_host", lambda: self.name)
+
     def install(self, bundle):
+        self.be()
         assert self.target.install(bundle).exit_code == 0
 
     def export(self, *, head_alone=False):
         self.count += 1
         file = self.path / f"{self.name}-{self.count}.receipts"
-        self.monkeypatch.setattr(trail, "describe_host", lambda: self.name)
+        self.be()
         clock = f"2026-06-01T00:00:0{self.count}Z"
         self.monkeypatch.setattr(export, "utc_now", lambda: clock)
         write_export(file, read_trail(self.target.store), self.target.prefix, head_alone=head_alone)
@@ -146,6 +153,7 @@ def test_a_record_that_was_written_anew(restored, bundles):
 def test_a_record_that_was_begun_anew(hosts, tmp_path):
     early = hosts[1].export()
     shutil.rmtree(hosts[1].target.prefix.path)
+    hosts[1].be()
     hosts[1].target.trust()
     for _ in range(3):
         hosts[1].target.carry(tool(content=b"new\n"))
@@ -170,6 +178,13 @@ def test_the_head_of_a_host_of_which_nothing_came(hosts):
     assert f"no trail of web-1, {hosts[0].target.prefix.path}" in fleet.problems[0]
     with pytest.raises(Damaged, match=r"the head of a record, without the record"):
         ask(head)
+
+
+def test_a_record_under_the_name_of_another_host(hosts):
+    file = hosts[1].export()
+    *lines, head = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(b"".join(lines) + head.replace(b'"web-2"', b'"web-1"'))
+    assert "the head says web-1, and its last receipt web-2" in problems(ask(file))[0]
 
 
 def test_a_prefix_that_moved_keeps_its_head(hosts, bundles):
@@ -246,6 +261,7 @@ def test_two_bundles_with_one_sequence(hosts, bundles):
 
 
 def key_file(host, name="p256"):
+    host.be()
     key = make_key(host.target.prefix, name, Silence())
     path = host.path / f"{host.name}.{key.keyid[:8]}.pub.pem"
     path.write_text(key.pem)

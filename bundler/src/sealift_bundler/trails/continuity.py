@@ -111,11 +111,21 @@ def join(sources: Sequence[Source]) -> list[Line]:
                 f"the head of a record, without the record: {newest.path}",
                 hint="export the whole record, and give this file with --head",
             )
-        line = Line(newest, ordered)
+        line = Line(newest, ordered, list(_names_another(newest)))
         for each in ordered:
             line.problems += continues(newest, each)
         lines.append(line)
     return lines
+
+
+def _names_another(source: Source) -> Iterator[str]:
+    """Yield that a head names another host than the last receipt does, which the chain proves."""
+    named, last = source.export.head.host, source.export.receipts[-1].host
+    if named != last:
+        yield (
+            f"the head says {printable(named)}, and its last receipt {printable(last)}: the host "
+            "was renamed since, or this is the record of another one"
+        )
 
 
 def _age(source: Source) -> tuple[str, int, int]:
