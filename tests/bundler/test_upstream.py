@@ -403,14 +403,23 @@ def test_an_attestation_by_a_stranger(bench: Bench, capsys: pytest.CaptureFixtur
     bench.attest(archive, [stranger])
     assert bench.lock() == 3
     shown = capsys.readouterr().err
-    assert "the repository is not the expected one: https://github.com/mallory/tool" in shown
-    assert f"Expected: {REPOSITORY}" in shown
+    assert "the repository is https://github.com/mallory/tool, expected" in shown
+    assert f"expected {REPOSITORY}" in shown
     assert not bench.shop.lock.exists()
     bench.write(f'[[upstream.publisher]]\nprefix = "{RELEASES}"\n')
     bench.write('repository = "https://github.com/mallory/tool"\n')
     bench.write('workflow = ".github/workflows/release.yml"\n')
     assert bench.lock() == 0
     assert bench.results()["attestation"] == "verified"
+    # What was verified is judged anew when the spec says something else.
+    text = bench.shop.spec.read_text()
+    bench.shop.spec.write_text(text.replace("release.yml", "nightly.yml"))
+    bench.server.requests.clear()
+    assert bench.lock() == 3
+    assert "expected https://github.com/mallory/tool/.github/workflows/nightly.yml" in (
+        capsys.readouterr().err
+    )
+    assert bench.server.paths == []
 
 
 def test_an_attestation_of_another_file(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
@@ -466,7 +475,7 @@ def test_a_lock_that_says_verified_is_verified_again(
             one.update(sha256=sha256, size=len(data))
     bench.shop.lock.write_text(json.dumps(lock))
     assert bench.shop.sealift("build", "--output", bench.shop.folder / "bundle") == 3
-    assert "the repository is not the expected one" in capsys.readouterr().err
+    assert "the repository is " in capsys.readouterr().err
     assert not (bench.shop.folder / "bundle").exists()
 
 

@@ -76,10 +76,10 @@ def test_a_real_attestation_by_github() -> None:
 @pytest.mark.parametrize(
     ("signer", "message"),
     [
-        (ExpectedSigner(repository=PROJECT + "s"), "the repository is not the expected one"),
-        (ExpectedSigner(repository=PROJECT, workflow="ci.yml"), "the workflow is not the expected"),
-        (ExpectedSigner(repository=PROJECT, issuer="https://a.invalid"), "the issuer is not"),
-        (ExpectedSigner(identity="me@example.invalid"), "the identity is not the expected one"),
+        (ExpectedSigner(repository=PROJECT + "s"), "the repository is "),
+        (ExpectedSigner(repository=PROJECT, workflow="ci.yml"), "the workflow is "),
+        (ExpectedSigner(repository=PROJECT, issuer="https://a.invalid"), "the issuer is "),
+        (ExpectedSigner(identity="me@example.invalid"), "the identity is "),
     ],
 )
 def test_a_real_attestation_by_somebody_else(signer: ExpectedSigner, message: str) -> None:
@@ -109,7 +109,7 @@ def test_a_provenance_of_another_file(filename: str, sha256: str, message: str) 
 def test_the_spec_names_another_publisher_than_the_index() -> None:
     data = (FOLDER / "circleci.provenance").read_bytes()
     signer = ExpectedSigner(repository=REPOSITORY, issuer=GITHUB)
-    with pytest.raises(Untrusted, match="the issuer is not the expected one"):
+    with pytest.raises(Untrusted, match="the issuer is "):
         public().verify_provenance(data, WHEEL, WHEEL_SHA256, signer)
 
 
@@ -149,7 +149,7 @@ def test_of_two_trusted_roots_the_one_counts_that_knows_the_signer(tmp_path: Pat
     assert both.verify_attestations([chain().attest(OURS, REPOSITORY)], OURS, SIGNER)
     assert both.verify_attestations([github_bundle()], SDIST_SHA256, ExpectedSigner(PROJECT))
     stranger = [chain().attest(OURS, "https://github.com/mallory/tool")]
-    with pytest.raises(Untrusted, match="the repository is not the expected one"):
+    with pytest.raises(Untrusted, match="the repository is "):
         both.verify_attestations(stranger, OURS, SIGNER)
 
 

@@ -186,8 +186,8 @@ def _is_upgraded(archive: LockedArchive, search: Search) -> bool:
 def _judge_again(
     archive: LockedArchive, evidence: UpstreamEvidence, rules: Rules, store: EvidenceStore
 ) -> UpstreamEvidence:
-    """Return the evidence as it is, or verified, where that could not be done before."""
-    if evidence.result != "carried" or evidence.sha256 is None or rules.verification is None:
+    """Return signed evidence judged by the rules of today, if that can be done, else as it is."""
+    if evidence.kind not in _SIGNED or evidence.sha256 is None or rules.verification is None:
         return evidence
     data = store.find(evidence.sha256)
     return evidence if data is None else check_carried(archive, evidence, data, rules)

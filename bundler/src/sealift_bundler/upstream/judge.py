@@ -14,7 +14,7 @@ from sealift_bundler.upstream.ask import Asked
 from sealift_bundler.upstream.checksums import UnreadableList, stated_digests
 from sealift_bundler.upstream.github import UnreadableAnswer, find_asset, read_lines
 from sealift_bundler.upstream.index import package_name, wheel_name
-from sealift_bundler.upstream.signers import ExpectedSigner, find_signer
+from sealift_bundler.upstream.signers import find_signer
 from sealift_bundler.upstream.store import EvidenceStore
 from sealift_bundler.upstream.verify import Verification
 from sealift_installer.errors import Damaged, Untrusted, mismatch, printable
@@ -192,7 +192,7 @@ def _verify_attestations(
         attestations = read_lines(data)
         return rules.verification.verify_attestations(attestations, archive.sha256, signer)
     except (Untrusted, UnreadableAnswer) as error:
-        _distrust(archive, source, error, signer)
+        _distrust(archive, source, error)
 
 
 def _verify_provenance(archive: LockedArchive, source: str, data: bytes, rules: Rules) -> list[str]:
@@ -205,7 +205,7 @@ def _verify_provenance(archive: LockedArchive, source: str, data: bytes, rules: 
             data, wheel_name(archive), archive.sha256, signer
         )
     except Untrusted as error:
-        _distrust(archive, source, error, signer)
+        _distrust(archive, source, error)
 
 
 def _disagree(archive: LockedArchive, asked: Asked, stated: str) -> NoReturn:
@@ -217,15 +217,11 @@ def _disagree(archive: LockedArchive, asked: Asked, stated: str) -> NoReturn:
     )
 
 
-def _distrust(
-    archive: LockedArchive, source: str, error: Exception, signer: ExpectedSigner | None
-) -> NoReturn:
-    hint = "[upstream] in sealift.toml names the trusted root and who must have signed"
-    whose = "" if signer is None else f"\n  Expected: {signer.repository or signer.identity}"
+def _distrust(archive: LockedArchive, source: str, error: Exception) -> NoReturn:
     raise Untrusted(
         f"{archive.name}: what its publisher is said to have signed does not verify\n"
-        f"  Reason: {printable(str(error))}{whose}\n  Read at: {printable(source)}",
-        hint=hint,
+        f"  Reason: {printable(str(error))}\n  Read at: {printable(source)}",
+        hint="[upstream] in sealift.toml names the trusted root and who must have signed",
     )
 
 

@@ -145,4 +145,4 @@ def _same_package(one: str, other: str) -> bool:
 
 def _insist(what: str, expected: str, found: str) -> None:
     if found != expected:
-        raise WrongSigner(f"the {what} is not the expected one: {found}, expected {expected}")
+        raise WrongSigner(f"the {what} is {found}, expected {expected}")
