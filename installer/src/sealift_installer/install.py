@@ -31,7 +31,6 @@ from sealift_installer.selection import select, select_again
 from sealift_installer.smoke import needs_wrapper
 from sealift_installer.stage import Staged, timed
 from sealift_installer.stages import Work, staging
-from sealift_installer.trail import installed_by, read_trail
 from sealift_installer.trust.host import HOST, HostPlace, is_stuck
 from sealift_installer.trust.state import StateStore
 from sealift_schemas.lean import dataclass, replace
@@ -135,6 +134,8 @@ def _select(run: _Run) -> tuple[tuple[Archive, ...], dict[str, str]]:
     names, policies = run.options.names, authenticated.policies
     try:
         if run.options.repair:
+            from sealift_installer.trail import installed_by, read_trail
+
             installed = installed_by(read_trail(run.store).receipts)
             return select_again(authenticated, names, installed)
         return select(authenticated.manifest, names, policies)
