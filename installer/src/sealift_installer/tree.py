@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NoReturn, Self
 
-from sealift_installer.archives.members import check_link, check_links, check_path
+from sealift_installer.archives.members import PathChecker, check_link, check_links, check_path
 from sealift_installer.errors import Damaged, HostError, printable
 from sealift_installer.flush import flush_tree
 from sealift_installer.limits import LIMITS, Limits
@@ -46,6 +46,7 @@ class TreeWriter:
 
     def __init__(self, root: Path, limits: Limits = LIMITS) -> None:
         self._limits = limits
+        self._check_path = PathChecker(limits).check
         self._name = printable(str(root))
         self._kinds: dict[str, str] = {"": "directory"}
         self._links: dict[str, str] = {}
@@ -101,9 +102,7 @@ class TreeWriter:
         check_path(path, self._limits)
         self._directory(path)
 
-    def add_file(
-        self, path: str, data: Iterable[bytes | memoryview], *, executable: bool
-    ) -> None:
+    def add_file(self, path: str, data: Iterable[bytes | memoryview], *, executable: bool) -> None:
         """Write `data` to the new file `path`, making the directories above it.
 
         Raises:
@@ -212,7 +211,7 @@ class TreeWriter:
 
     def _claim(self, path: str, kind: str) -> tuple[int, bytes]:
         """Take the name `path` and return its directory, made where necessary, and last part."""
-        check_path(path, self._limits)
+        self._check_path(path)
         if path in self._kinds:
             raise Damaged(
                 f"two members are installed at '{printable(path)}': a {self._kinds[path]} and a "

@@ -23,3 +23,8 @@ class Pattern:
     def fullmatch(self) -> Callable[[str], re.Match[str] | None]:
         """Match the whole of a text; as `re.Pattern.fullmatch`."""
         return re.compile(self.pattern).fullmatch
+
+    @cached_property
+    def match(self) -> Callable[[str, int], re.Match[str] | None]:
+        """Match what stands at a place of a text; as `re.Pattern.match`."""
+        return re.compile(self.pattern).match

@@ -17,6 +17,9 @@ MemberType = Literal["file", "link", "hardlink", "directory"]
 
 # Most names: nothing in them needs a second look but the components' lengths.
 _ORDINARY = re.compile(r"(?:[A-Za-z0-9_+@=,~-][A-Za-z0-9_+@=,~.-]{0,199}(?:/(?!\Z)|\Z)){1,32}")
+_ORDINARY_NAME = re.compile(r"[A-Za-z0-9_+@=,~-][A-Za-z0-9_+@=,~.-]{0,199}")
+# A directory that is so deep is looked at each time; names below one may be as deep as _ORDINARY.
+_SHALLOW = 30
 # Most links' targets: up some directories, and from there along an ordinary name.
 _ORDINARY_TARGET = re.compile(rf"((?:\.\./){{0,32}}){_ORDINARY.pattern}")
 _UP = len("../")
@@ -62,6 +65,33 @@ def check_path(name: str, limits: Limits = LIMITS) -> None:
     reason = _path_fault(name, limits)
     if reason:
         raise Damaged(f"unsafe path {_quote(name)}: {reason}")
+
+
+class PathChecker:
+    """Checks paths as `check_path` does, of which many stand in the same directories."""
+
+    __slots__ = ("_heads", "_limits")
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._heads: set[str] = set()  # directories that were found safe
+
+    def check(self, name: str) -> None:
+        """Check one.
+
+        Raises:
+            Damaged: as `check_path` says.
+        """
+        head, _, last = name.rpartition("/")
+        if (
+            head in self._heads
+            and len(name) <= self._limits.path
+            and _ORDINARY_NAME.fullmatch(last)
+        ):
+            return
+        check_path(name, self._limits)
+        if head and head.count("/") < _SHALLOW:
+            self._heads.add(head)
 
 
 def check_target(target: str, limits: Limits = LIMITS) -> None:

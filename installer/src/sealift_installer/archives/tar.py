@@ -12,6 +12,7 @@ from sealift_installer.archives.headers import Header, decimal, read_header, rea
 from sealift_installer.archives.members import (
     Member,
     MemberType,
+    PathChecker,
     check_path,
     check_target,
 )
@@ -77,6 +78,7 @@ class _Reader:
     def __init__(self, blocks: Blocks, limits: Limits) -> None:
         self._blocks = blocks
         self._limits = limits
+        self._check_path = PathChecker(limits).check
         self._count = 0
         self._unpacked = 0
 
@@ -148,10 +150,10 @@ class _Reader:
     def _member(self, header: Header, records: dict[str, bytes]) -> Member | None:
         name = records.get("path", header.name).decode("utf-8", "surrogateescape")
         kind = _TYPES.get(header.type)
+        size = header.size
         if kind is None:
             what = _REFUSED.get(header.type, f"of the unknown type '{printable(header.type)}'")
             raise Damaged(f"member '{printable(name)}' is {what}, which is not supported")
-        size = header.size
         if "size" in records:
             size = decimal(records["size"])
             self._charge(size)
@@ -165,7 +167,7 @@ class _Reader:
                 return None  # the tree's own top, as `tar -c .` writes it
         if name.startswith("./"):
             name = _plain(name)
-        check_path(name, self._limits)
+        self._check_path(name)
         if kind == "file":
             executable = header.mode & _EXECUTABLE != 0
             return Member(name, kind, size, executable, "", self._blocks.payload(size))
