@@ -13,7 +13,14 @@ from sealift_installer.errors import HostError, RefusedByPolicy, UsageError
 from sealift_installer.first_root import describe_trust, import_root
 from sealift_installer.report import Silence
 from sealift_installer.text_trust import trust_lines
-from sealift_installer.trust.host import NO_HOST, HostPlace, HostTrust, PolicyFile, load_host
+from sealift_installer.trust.host import (
+    NO_HOST,
+    HostPlace,
+    HostTrust,
+    PolicyFile,
+    load_host,
+    read_policy,
+)
 from sealift_installer.trust.site import allowed_schemes
 from sealift_schemas.policy import FIELDS, Policy
 from sealift_schemas.resources import read_schema
@@ -336,6 +343,29 @@ def test_the_policy_of_a_prefix_can_only_tighten(tmp_path):
         target.install(host=place)
     own.unlink()
     assert target.install(host=place).exit_code == 0
+
+
+def test_where_owners_mean_nothing_the_file_counts_all_the_same(tmp_path):
+    """On Windows, that is."""
+    path = tmp_path / "policy.json"
+    assert read_policy(path, None) is None
+    path.write_text('{"format": 1, "streams": ["site"]}')
+    path.chmod(0o666)
+    assert read_policy(path, None) == PolicyFile(
+        str(path), read({"format": 1, "streams": ["site"]})
+    )
+    path.write_text("{")
+    with pytest.raises(HostError, match=r"the policy is malformed"):
+        read_policy(path, None)
+
+
+@posix
+def test_a_pipe_is_no_policy(tmp_path):
+    place = host_place(tmp_path)
+    (place.directory / "policy.json").unlink()
+    os.mkfifo(place.directory / "policy.json", 0o644)
+    with pytest.raises(HostError, match=r"(?s)others could have changed.*a file\n.*something else"):
+        load_host(place)
 
 
 @posix

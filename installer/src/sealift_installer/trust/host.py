@@ -27,6 +27,13 @@ if TYPE_CHECKING:
     from sealift_schemas.policy import Policy
 
 POLICY_NAME = "policy.json"
+# Windows has none of these; without O_NONBLOCK, opening a pipe would wait for a writer.
+_READ = (
+    os.O_RDONLY
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_CLOEXEC", 0)
+)
 _OTHERS_WRITE = 0o022  # of group and others
 
 
@@ -110,9 +117,11 @@ def add_prefix(host: HostTrust, prefix: Prefix) -> HostTrust:
         HostError: it is there and not to be believed.
     """
     path = prefix.state / POLICY_NAME
-    if sys.platform == "win32" or not _is_there(path):
+    if not _is_there(path):
         return host
-    owners = frozenset({HOST.owner, os.geteuid(), prefix.state.stat().st_uid})
+    owners = None
+    if sys.platform != "win32":
+        owners = frozenset({HOST.owner, os.geteuid(), prefix.state.stat().st_uid})
     policy = read_policy(path, owners)
     return host if policy is None else replace(host, policies=(*host.policies, policy))
 
@@ -145,8 +154,10 @@ def check_owner(place: HostPlace) -> None:
         )
 
 
-def read_policy(path: Path, owners: frozenset[int]) -> PolicyFile | None:
+def read_policy(path: Path, owners: frozenset[int] | None) -> PolicyFile | None:
     """Read a policy file; None where there is none.
+
+    Without `owners` nobody asks whose it is: on Windows the answer would mean nothing.
 
     Raises:
         HostError: it is not one of the `owners`', or writable by others, or malformed.
@@ -158,7 +169,8 @@ def read_policy(path: Path, owners: frozenset[int]) -> PolicyFile | None:
     with host_errors("cannot read the policy"):
         descriptor = _open(path)
         try:
-            _check_status(os.fstat(descriptor), path, owners, stat.S_ISREG)
+            if owners is not None:
+                _check_status(os.fstat(descriptor), path, owners, stat.S_ISREG)
             with os.fdopen(descriptor, "rb", closefd=False) as file:
                 data = file.read(LIMIT + 1)
         finally:
@@ -176,7 +188,7 @@ def read_policy(path: Path, owners: frozenset[int]) -> PolicyFile | None:
 
 def _open(path: Path) -> int:
     try:
-        return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        return os.open(path, _READ)
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise _not_believed(path, "a file", "a link") from None
