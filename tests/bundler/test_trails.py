@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from sealift_bundler.cli.main import app
 from sealift_bundler.trails import Question, examine
 from sealift_installer import export, receipts, trail
-from sealift_installer.errors import Damaged, SealiftError, Untrusted, UsageError
+from sealift_installer.errors import Damaged, HostError, SealiftError, Untrusted, UsageError
 from sealift_installer.export import make_key, write_export
 from sealift_installer.receipts import hash_line
 from sealift_installer.report import Silence
@@ -202,6 +202,9 @@ def test_a_bundle_that_was_not_sent(hosts, bundles):
         "receipt 3 names a bundle that was not sent: bundle 2 of stream site" in problems(fleet)[0]
     )
     assert ask(hosts[0].export(), bundles=[each / "manifest.json" for each in bundles[1]]).good
+    assert ask(hosts[0].export(), bundles=[bundles[1][0].parent]).good
+    with pytest.raises(HostError, match=r"cannot read the manifest: No such file"):
+        ask(hosts[0].export(), bundles=[hosts[0].target.prefix.path])
 
 
 def rewrite(file, change):

@@ -28,7 +28,9 @@ def verify(
     bundles: Annotated[
         list[Path] | None,
         typer.Option(
-            "--bundle", metavar="DIR", help="A bundle that was sent; all of them, if any."
+            "--bundle",
+            metavar="DIR",
+            help="A bundle that was sent, or a folder of them; all, if any.",
         ),
     ] = None,
     heads: Annotated[

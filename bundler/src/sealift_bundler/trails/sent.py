@@ -51,15 +51,17 @@ class Sent:
 
 
 def read_sent(paths: Sequence[Path]) -> Sent:
-    """Read the manifests of bundles: of their directories, or the files `manifest.json` alone.
+    """Read the manifests of bundles.
+
+    Args:
+        paths: a bundle, a folder of bundles, or a file `manifest.json` alone.
 
     Raises:
         Damaged: one is malformed.
         HostError: one cannot be read.
     """
     manifests = {}
-    for path in paths:
-        file = path / MANIFEST if path.is_dir() else path
+    for file in (file for path in paths for file in _manifests(path)):
         with host_errors("cannot read the manifest"), file.open("rb") as stream:
             data = stream.read(LIMITS.envelope + 1)
         with documents_damaged(printable(str(file))):
@@ -67,6 +69,14 @@ def read_sent(paths: Sequence[Path]) -> Sent:
         sha256 = hashlib.sha256(data).hexdigest()
         manifests[sha256] = (manifest, sha256)
     return Sent(manifests)
+
+
+def _manifests(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    if (path / MANIFEST).exists():
+        return [path / MANIFEST]
+    return sorted(path.glob(f"*/{MANIFEST}")) or [path / MANIFEST]
 
 
 def _index(manifest: Manifest, archive: Archive) -> str | None:
