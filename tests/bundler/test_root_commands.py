@@ -103,6 +103,19 @@ def test_schemes_and_expiry(site, monkeypatch):
     assert (root.created, root.expires) == ("2023-11-14T22:13:20Z", "2023-12-14T22:13:20Z")
 
 
+def test_nothing_is_fetched_under_a_root_that_is_over(site, capsys):
+    assert root_init(site, "--expires-days", "30") == 0  # made in 2023
+    assert site.add_tool() == 0
+    capsys.readouterr()
+    assert site.sealift("build", "--output", site.folder / "bundle") == 5
+    shown = capsys.readouterr().err
+    assert "root version 1 is expired\n  Expected: a time until 2023-12-14T22:13:20Z" in shown
+    assert "fetched" not in shown
+    assert site.sealift("root", "rotate", "--never-expires", "--key", "a") == 0
+    assert "expires: 2023-12-14T22:13:20Z -> never" in capsys.readouterr().err
+    site.build()
+
+
 def test_the_first_root_reaches_its_threshold_on_other_machines(site, capsys):
     """Nothing counts and no hash is printed until the second signature has come back."""
     places = {name: take_away(site, name) for name in ("b", "c")}

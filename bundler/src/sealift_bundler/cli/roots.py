@@ -153,8 +153,10 @@ def root_rotate(  # noqa: PLR0913 - the options of the command
     from sealift_bundler.cli.rotation import Rotation
     from sealift_bundler.root_drafts import create_draft
     from sealift_bundler.root_plan import next_root
+    from sealift_bundler.root_view import KeyNames, change_lines
     from sealift_bundler.roots import newest_root
     from sealift_bundler.sign.references import open_signer
+    from sealift_bundler.site import KEYS_NAME
 
     here = open_site(site)
     ask = passphrase_source(passphrase_file, passphrase_fd)
@@ -174,6 +176,10 @@ def root_rotate(  # noqa: PLR0913 - the options of the command
     )
     root = next_root(newest, changes_of(wishes, here, newest, ask))
     draft = create_draft(here.roots, root, [open_signer(name, here.directory, ask) for name in key])
+    report = reporter(quiet=quiet)
+    report(f"root version {root.version} changes:")
+    for line in change_lines(draft, KeyNames.read(here.directory / KEYS_NAME)):
+        report(f"  {line}")
     settle(here, draft, as_json=as_json, quiet=quiet)
 
 

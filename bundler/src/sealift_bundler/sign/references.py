@@ -16,8 +16,8 @@ from sealift_bundler.sign.file import FileSigner
 from sealift_bundler.sign.pkcs11_uri import SCHEME as PKCS11
 from sealift_bundler.sign.pkcs11_uri import parse_uri
 from sealift_bundler.sign.signer import Signer
-from sealift_bundler.site import Site, find_key
-from sealift_installer.errors import Untrusted, mismatch
+from sealift_bundler.site import Site, clock_time, find_key
+from sealift_installer.errors import RefusedByPolicy, Untrusted, mismatch
 
 SigningRole = Literal["release", "builder"]
 
@@ -49,12 +49,13 @@ def open_signers(site: Site, role: SigningRole, ask: AskSecret | None) -> tuple[
 
 
 def check_quorum(site: Site, signers: Iterable[Signer]) -> None:
-    """Check that `signers` reach the release threshold of the newest root.
+    """Check that what `signers` sign could be sealed under the newest root.
 
-    What they sign could not be sealed, and that shall not be found after hours of fetching.
+    That it could not shall not be found after hours of fetching.
 
     Raises:
-        Untrusted: they do not.
+        Untrusted: they do not reach its release threshold.
+        RefusedByPolicy: it has expired.
         UsageError, Damaged, HostError: there is no root, or it cannot be read.
     """
     root = newest_root(site.roots).root
@@ -69,6 +70,15 @@ def check_quorum(site: Site, signers: Iterable[Signer]) -> None:
             ),
             hint="build --unsigned, then `sealift sign` on the machines of the others, "
             "then `sealift seal`",
+        )
+    if root.expires is not None and root.expires < clock_time():
+        raise RefusedByPolicy(
+            mismatch(
+                f"root version {root.version} is expired",
+                f"a time until {root.expires}",
+                clock_time(),
+            ),
+            hint="sealift root rotate --expires-days DAYS makes the next version",
         )
 
 
