@@ -600,6 +600,29 @@ def test_a_difference_of_evidence_is_shown(
     assert [one["result"] for one in pair["to"]] == ["agrees", "agrees", "verified"]
 
 
+def test_an_upgrade_that_nobody_vouches_for(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive = bench.add()
+    publish_all(bench, archive)
+    before = bench.shop.build(name="before")
+    text = bench.shop.spec.read_text()
+    bench.add("tool2")
+    newer = text.replace('name = "tool"\nversion = "1"', 'name = "tool"\nversion = "2"')
+    newer = newer.replace("v1/tool-1.0", "v1/tool2-1.0").replace(
+        digest(archive), digest(bench.shop.served / "tool2-1.0.tar.gz")
+    )
+    bench.shop.spec.write_text(newer)
+    assert bench.lock() == 0
+    capsys.readouterr()
+    assert bench.shop.sealift("diff", before, bench.shop.site) == 0
+    line = "! tool-2  not confirmed any more by its publisher: list of digests, digest by GitHub, "
+    assert f"{line}attestation" in capsys.readouterr().out.splitlines()
+    assert bench.shop.sealift("diff", before, bench.shop.site, "--json") == 0
+    unconfirmed = json.loads(capsys.readouterr().out)["unconfirmed"]
+    assert unconfirmed[0]["name"] == "tool-2"
+
+
 def test_lists_beside_archives_of_this_machine(bench: Bench) -> None:
     archive = bench.shop.serve("local.tar.gz", {"local/data": b"1"})
     archive.with_name("local.tar.gz.sha256").write_text(f"{digest(archive)} *local.tar.gz\n")

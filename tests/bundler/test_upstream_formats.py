@@ -2,8 +2,11 @@
 
 import json
 import random
+from contextlib import suppress
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sealift_bundler.upstream.checksums import UnreadableList, stated_digests
 from sealift_bundler.upstream.github import (
@@ -298,3 +301,40 @@ def test_mirrors_stand_in_for_every_address(monkeypatch: pytest.MonkeyPatch) -> 
     assert places[0] == ("file:///srv/pbs/20250529/SHA256SUMS",)
     assert places[1][0].startswith("https://m.invalid/api/repos/astral-sh/")
     assert [len(each) for each in places] == [1, 1, 1]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["assets", "attestations", "bundle", "bundle_url", "name", "digest"]),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.binary(max_size=300) | JSON.map(lambda value: json.dumps(value).encode()))
+def test_whatever_is_sent_only_the_errors_named_come_of_it(data: bytes) -> None:
+    with suppress(UnreadableList):
+        stated_digests(data, URL, alone=True)
+    with suppress(UnreadableAnswer):
+        find_asset(data, RELEASE)
+    with suppress(UnreadableAnswer):
+        list(list_attestations(data))
+    with suppress(UnreadableAnswer):
+        read_lines(data)
+    with suppress(UnreadableAnswer):
+        unpack_attestation(data)
+    with suppress(SnappyError):
+        assert len(unpack(data, 1000)) <= 1000
+
+
+@settings(max_examples=100, deadline=None)
+@given(data=st.binary(max_size=400))
+def test_what_was_packed_is_unpacked(data: bytes) -> None:
+    assert unpack(pack_snappy(data * 2), 1000) == data * 2

@@ -10,7 +10,7 @@ from packaging.version import InvalidVersion, Version
 
 from sealift_bundler.lock import read_lock
 from sealift_bundler.site import LOCK_NAME
-from sealift_bundler.upstream.show import read_bundle_evidence
+from sealift_bundler.upstream.show import find_lost, read_bundle_evidence
 from sealift_installer.bundle import MANIFEST, Bundle
 from sealift_installer.errors import UsageError, documents_damaged, printable
 from sealift_installer.limits import LIMITS
@@ -74,6 +74,13 @@ class Difference:
         new = [*self.added, *(after for _, after in (*self.upgraded, *self.rebuilt))]
         return sum(archive.size for archive in new)
 
+    @property
+    def unconfirmed(self) -> list[tuple[str, list[str]]]:
+        """Archives that took the place of others, with what confirmed these and not them."""
+        pairs = sorted((*self.upgraded, *self.rebuilt), key=lambda pair: pair[1].name)
+        lost = [(new.name, find_lost(old.upstream, new.upstream)) for old, new in pairs]
+        return [(name, kinds) for name, kinds in lost if kinds]
+
     def to_json(self) -> dict[str, Any]:
         """Return the difference as JSON values."""
         return {
@@ -84,6 +91,7 @@ class Difference:
             "upgraded": [_pair_json(pair) for pair in self.upgraded],
             "rebuilt": [_pair_json(pair) for pair in self.rebuilt],
             "evidence": [_evidence_json(pair) for pair in self.evidence],
+            "unconfirmed": [{"name": name, "lost": lost} for name, lost in self.unconfirmed],
             "new_bytes": self.to_fetch,
         }
 
@@ -124,7 +132,9 @@ def compare(first: Contents, second: Contents) -> Difference:
             upgraded.append((gone[line].pop(), new[line].pop()))
     both = [(before[name], after[name]) for name in sorted(before.keys() & after.keys())]
     rebuilt = tuple(pair for pair in both if pair[0].sha256 != pair[1].sha256)
-    evidence = tuple(pair for pair in both if pair[0].upstream != pair[1].upstream)
+    evidence = tuple(
+        pair for pair in both if pair not in rebuilt and pair[0].upstream != pair[1].upstream
+    )
     return Difference(first, second, _flat(new), _flat(gone), tuple(upgraded), rebuilt, evidence)
 
 

@@ -43,6 +43,8 @@ def _say_difference(found: "Difference") -> None:
         say(f"~ {after.name}  sha256 {before.sha256[:12]}... to {after.sha256[:12]}..., {size}")
     for before, after in found.evidence:
         say(f"* {after.name}  {describe(after.upstream)}\n    before: {describe(before.upstream)}")
+    for name, lost in found.unconfirmed:
+        say(f"! {name}  not confirmed any more by its publisher: {', '.join(lost)}")
     one, two = found.first, found.second
     if one.stream != two.stream:
         say(f"stream {one.stream} to {two.stream}")

@@ -26,6 +26,13 @@ def describe(evidence: Sequence[UpstreamEvidence]) -> str:
     return "; ".join(_describe(one) for one in sorted(evidence, key=lambda one: not one.confirms))
 
 
+def find_lost(before: Sequence[UpstreamEvidence], after: Sequence[UpstreamEvidence]) -> list[str]:
+    """Return what confirmed the one archive and does not confirm the other, for people."""
+    kinds = {one.kind for one in after if one.confirms}
+    lost = (one.kind for one in before if one.confirms and one.kind not in kinds)
+    return [_SUBJECTS[kind] for kind in dict.fromkeys(lost)]
+
+
 def read_bundle_evidence(
     bundle: Bundle, manifest: Manifest
 ) -> dict[str, tuple[UpstreamEvidence, ...]]:
