@@ -65,7 +65,9 @@ def add_terms(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--allow-downgrade", metavar="REASON", help="take a bundle older than the newest seen"
     )
-    command.add_argument("--accept-expired", metavar="REASON", help="take a bundle that is expired")
+    command.add_argument(
+        "--accept-expired", metavar="REASON", help="take a bundle that is expired, or whose root is"
+    )
 
 
 def path(text: str) -> Path:
