@@ -1,9 +1,10 @@
 """One command from its words to its exit code: what becomes of an error, a signal, a closed pipe."""
 
-import atexit
 import gc
+import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from sealift_installer.cli.arguments import parse
 from sealift_installer.cli.output import fail, say
@@ -18,17 +19,40 @@ _PIPE_CLOSED = 128 + 13
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code."""
+    """Run one command and return its exit code; without `arguments`, end the process with it."""
+    if arguments is not None:
+        return _main(arguments)
     # An index makes many objects and no cycles; looking for some took a tenth of a command's time.
     gc.set_threshold(_GARBAGE)
-    atexit.register(gc.freeze)  # nor is it worth a search when all ends
+    try:
+        code = _main(sys.argv[1:])
+    except SystemExit as end:  # argparse: help, or a word that makes no sense
+        if not isinstance(end.code, int):
+            raise
+        code = end.code
+    return _leave(code)
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process. Taking all objects apart first takes as long as starting it did."""
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BrokenPipeError:
+        code = _PIPE_CLOSED
+    except OSError:
+        code = code or HostError.exit_code
+    os._exit(code)
+
+
+def _main(arguments: Sequence[str]) -> int:
     complete_streams()
     for stream in (sys.stdout, sys.stderr):
         # A terminal without UTF-8 gets escapes, not a traceback.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
-        return _run(sys.argv[1:] if arguments is None else arguments)
+        return _run(arguments)
     except BrokenPipeError:
         silence(sys.stdout)
         return _PIPE_CLOSED
