@@ -37,13 +37,25 @@ class Peak:
     memory: float
 
 
-def measure(cases: Sequence[Case], scratch: Path, rounds: int = ROUNDS) -> None:
-    """Run every case once per round, in rotating order; one round more warms up."""
+def measure(
+    cases: Sequence[Case], scratch: Path, rounds: int = ROUNDS, *, keep: bool = False
+) -> None:
+    """Run every case once per round, in rotating order; one round more warms up.
+
+    Args:
+        cases: the commands; each gets its times.
+        scratch: where each run gets a directory of its own.
+        rounds: how many are timed.
+        keep: leave what was made, and write what others left unwritten before each run: for disks,
+            where files are made slowly for minutes behind a removal of thousands.
+    """
     for number in range(rounds + 1):
         for offset in range(len(cases)):
             case = cases[(number + offset) % len(cases)]
             place = Path(tempfile.mkdtemp(dir=scratch))
             command, extra = case.command(place)
+            if keep:
+                os.sync()
             before = resource.getrusage(resource.RUSAGE_CHILDREN)
             started = time.perf_counter()
             subprocess.run(command, env=environment(extra), check=True, stdout=subprocess.DEVNULL)
@@ -51,7 +63,8 @@ def measure(cases: Sequence[Case], scratch: Path, rounds: int = ROUNDS) -> None:
             if number > 0:
                 case.wall.append(wall)
                 case.cpu.append(children_cpu() - before.ru_utime - before.ru_stime)
-            shutil.rmtree(place)
+            if not keep:
+                shutil.rmtree(place)
 
 
 def measure_memory(cases: Sequence[Case], scratch: Path) -> None:

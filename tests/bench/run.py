@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from page import scratch_directory, write_part
 
 # The modules in tables/, in the order of the page.
-TABLES = ("install", "start", "many", "download")
+TABLES = ("install", "several", "disk", "start", "verify", "many", "download")
 
 
 def main() -> None:
