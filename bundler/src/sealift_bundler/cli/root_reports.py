@@ -82,6 +82,7 @@ def settle(here: "Site", draft: "Draft", *, as_json: bool, quiet: bool) -> None:
     if root is None:
         report(f"drafted {draft.path}; it counts for nothing yet")
         say_draft(draft, here.directory / KEYS_NAME, as_json=as_json, quiet=quiet)
+        report("next: sealift root sign --key KEY; elsewhere with a copy, and then root merge")
         return
     for line in [] if draft.previous is None else follow_root(here, draft.previous, root.root):
         report(line)

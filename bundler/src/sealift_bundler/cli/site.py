@@ -57,11 +57,13 @@ def key_new(  # noqa: PLR0913 - the options of the command
         raise UsageError(
             f"unknown scheme: {printable(scheme)}", hint="one of " + ", ".join(SHORT_NAMES)
         )
-    files = find_key(name, _place(site))
+    place = _place(site)
+    files = find_key(name, place)
+    step = _next_step(place, name, files.public)
     passphrase = None if no_passphrase else new_passphrase(passphrase_file, passphrase_fd)
     public = create_key(files, scheme, passphrase)
     report = reporter(quiet=quiet)
-    report(f"made {files.private} and {files.public}; next: sealift root init --key {name}")
+    report(f"made {files.private} and {files.public}; {step}")
     _say_key(keyid(public), public.scheme, files.public, as_json=as_json)
 
 
@@ -89,6 +91,16 @@ def key_show(
     else:
         path = _public_path(key, place)
         _say_key(keyid(public), public.scheme, path, as_json=as_json)
+
+
+def _next_step(place: Path, name: str, public: Path) -> str:
+    from sealift_bundler.roots import list_roots
+    from sealift_bundler.site import find_site
+
+    if find_site(place) is None:
+        return f"next: give the site {public.name}"
+    rooted = list_roots(open_site(place).roots)
+    return f"next: sealift root {f'rotate --add {name}' if rooted else f'init --key {name}'}"
 
 
 def _place(site: Path | None) -> Path:
