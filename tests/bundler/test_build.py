@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from loopback import LoopbackServer, Slow
-from sealift_bundler import seal
+from sealift_bundler import build, seal
 from sealift_bundler.inspect import Inspection
 from sealift_bundler.lock import read_lock
 from sealift_bundler.write import Draft, check_output, staged
@@ -133,17 +133,29 @@ def test_the_default_place_is_named_after_stream_and_sequence(workshop, capsys):
     assert (place / "manifest.dsse.json").exists()
 
 
-def test_nothing_is_left_where_a_bundle_cannot_be_sealed(workshop, capsys):
+def test_nothing_is_left_where_a_bundle_cannot_be_sealed(workshop, capsys, monkeypatch):
     workshop.add_tool()
-    # Another key than the root's signs.
+
+    def refuse(place, root):
+        assert (place / "manifest.dsse.json").exists()
+        raise Damaged("not as it was written")
+
+    monkeypatch.setattr(build, "seal_bundle", refuse)
+    before = sorted(path.name for path in workshop.folder.iterdir())
+    assert workshop.sealift("build", "--output", workshop.folder / "bundle") == 4
+    assert "not as it was written" in capsys.readouterr().err
+    after = sorted(path.name for path in workshop.folder.iterdir())
+    assert after == sorted({*before, "cache"})
+
+
+def test_a_stranger_is_refused_before_anything_is_fetched(workshop, capsys):
+    workshop.add_tool()
     workshop.sealift("key", "new", "stranger", "--no-passphrase")
     text = workshop.spec.read_text().replace("keys/release.key.pem", "keys/stranger.key.pem")
     workshop.spec.write_text(text)
-    before = sorted(path.name for path in workshop.folder.iterdir())
     assert workshop.sealift("build", "--output", workshop.folder / "bundle") == 3
-    assert "1 distinct keys" in capsys.readouterr().err
-    after = sorted(path.name for path in workshop.folder.iterdir())
-    assert after == sorted({*before, "cache"})
+    assert "Computed: 0" in capsys.readouterr().err
+    assert not workshop.lock.exists()
 
 
 def test_an_archive_that_is_not_what_was_promised(workshop, capsys):
