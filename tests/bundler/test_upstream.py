@@ -132,9 +132,8 @@ def test_all_that_is_said_of_an_archive(bench: Bench, capsys: pytest.CaptureFixt
     archive = bench.add()
     publish_all(bench, archive)
     assert bench.lock() == 0
-    line = "* tool-1: agrees with tool-1.0.tar.gz.sha256 (asked at a mirror); "
-    line += "agrees with digest by GitHub (asked at a mirror); "
-    line += f"attestation verified (signed by {WORKFLOW}; asked at a mirror)"
+    line = "* tool-1: agrees with tool-1.0.tar.gz.sha256; agrees with digest by GitHub; "
+    line += f"attestation verified (signed by {WORKFLOW}); asked at a mirror"
     assert line in capsys.readouterr().out.splitlines()
     found = bench.upstream()
     assert {kind: one["source"] for kind, one in found.items()} == {
@@ -254,7 +253,7 @@ def test_what_is_not_there_is_recorded(bench: Bench, capsys: pytest.CaptureFixtu
     bench.add()
     assert bench.lock() == 0
     assert set(bench.results().values()) == {"absent"}
-    line = "* tool-1: no list of digests (asked at a mirror); no digest by GitHub"
+    line = "* tool-1: no list of digests; no digest by GitHub; no attestation; asked at a mirror"
     assert line in capsys.readouterr().out
     bench.server.requests.clear()
     assert bench.lock() == 0

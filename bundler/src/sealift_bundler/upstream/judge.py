@@ -14,6 +14,7 @@ from sealift_bundler.upstream.ask import Asked
 from sealift_bundler.upstream.checksums import UnreadableList, stated_digests
 from sealift_bundler.upstream.github import UnreadableAnswer, find_asset, read_lines
 from sealift_bundler.upstream.index import package_name, wheel_name
+from sealift_bundler.upstream.show import AT_A_MIRROR
 from sealift_bundler.upstream.signers import find_signer
 from sealift_bundler.upstream.store import EvidenceStore
 from sealift_bundler.upstream.verify import Verification
@@ -75,7 +76,7 @@ def judge(asked: Asked, rules: Rules, store: EvidenceStore) -> UpstreamEvidence:
         outcome = Outcome("absent")
     else:
         outcome = _judge(asked, answer.data, rules)
-    mirror = "asked at a mirror" if answer.place not in {"", address} else None
+    mirror = AT_A_MIRROR if answer.place not in {"", address} else None
     detail = _detail("; ".join(filter(None, (outcome.detail, mirror))))
     if outcome.name is None or outcome.data is None:
         return UpstreamEvidence(kind, outcome.result, source, detail=detail)

@@ -11,6 +11,8 @@ from sealift_schemas.manifest import Manifest
 from sealift_schemas.provenance import PATH, Provenance
 from sealift_schemas.upstream import UpstreamEvidence
 
+# What a detail ends with where somebody else answered for the publisher.
+AT_A_MIRROR = "asked at a mirror"
 _SUBJECTS = {
     "checksum-file": "list of digests",
     "release-digest": "digest by GitHub",
@@ -23,7 +25,10 @@ def describe(evidence: Sequence[UpstreamEvidence]) -> str:
     """Return one line about the evidence of one archive: what confirms it comes first."""
     if not evidence:
         return "nobody was asked"
-    return "; ".join(_describe(one) for one in sorted(evidence, key=lambda one: not one.confirms))
+    lines = [_describe(one) for one in sorted(evidence, key=lambda one: not one.confirms)]
+    if any((one.detail or "").endswith(AT_A_MIRROR) for one in evidence):
+        lines.append(AT_A_MIRROR)
+    return "; ".join(lines)
 
 
 def find_lost(before: Sequence[UpstreamEvidence], after: Sequence[UpstreamEvidence]) -> list[str]:
@@ -59,7 +64,8 @@ def read_bundle_evidence(
 
 def _describe(evidence: UpstreamEvidence) -> str:
     what = _SUBJECTS[evidence.kind]
-    detail = f" ({printable(evidence.detail)})" if evidence.detail else ""
+    told = printable((evidence.detail or "").removesuffix(AT_A_MIRROR).removesuffix("; "))
+    detail = f" ({told})" if told else ""
     if evidence.result == "verified":
         return f"{what} verified{detail}"
     if evidence.result == "agrees":
