@@ -13,6 +13,7 @@ from pathlib import Path
 from elf_builder import build_elf
 from fuzz import archive_targets as archives
 from fuzz import document_targets as documents
+from fuzz import evidence_targets as evidence
 from hostile.cases import CASES
 from hostile.seven import wrap
 from hostile.streams import PACKERS
@@ -163,6 +164,9 @@ TARGETS: dict[str, Target] = {
     "root": Target(documents.read_document(documents.read_root), _roots),
     "receipt": Target(documents.read_document(documents.read_receipt), _receipts),
     "policy": Target(documents.read_document(documents.read_policy), _policies),
+    "provenance": Target(documents.read_document(evidence.read_provenance), evidence.provenances),
+    "vsa": Target(documents.read_document(evidence.read_summary), evidence.summaries),
+    "components": Target(evidence.collect, evidence.files),
     "prefix": Target(documents.put_prefix, _prefixes),
     "relocation": Target(documents.plan_relocation, _texts),
     "elf": Target(documents.read_elf_file, _elves),
