@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-import socket
+import stat
 from itertools import count
 from pathlib import Path
 
@@ -116,10 +116,7 @@ def set_user_id(tree):
 
 
 def a_socket(tree):
-    here = os.open(tree, os.O_RDONLY)
-    with socket.socket(socket.AF_UNIX) as made:
-        made.bind(f"/proc/self/fd/{here}/s")
-    os.close(here)
+    os.mknod(tree / "s", stat.S_IFSOCK | 0o644)  # the module socket is not for the trusted side
 
 
 # What is done to the tree, and what is said of it: (what, path, a part of the detail).
