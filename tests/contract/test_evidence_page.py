@@ -30,10 +30,12 @@ def blocks(kind: str, page: Path = PAGE) -> list[str]:
 
 def walk(bundle: Path, key: Path) -> subprocess.CompletedProcess[str]:
     """Run the page's shell blocks in the bundle, in one shell."""
+    scratch = bundle.parent / "scratch"
+    scratch.mkdir(exist_ok=True)
     return subprocess.run(
         ["sh", "-euc", "\n".join(blocks("sh"))],
         cwd=bundle,
-        env={**os.environ, "KEY": str(key)},
+        env={**os.environ, "KEY": str(key), "TMPDIR": str(scratch)},
         capture_output=True,
         text=True,
         check=False,
@@ -125,7 +127,7 @@ def test_evidence_of_another_bundle_ends_the_page(made, bundle):
 
 
 @needs_tools
-def test_the_steps_of_the_bundles_own_paper(made):
+def test_the_steps_of_the_bundles_own_paper(made, tmp_path):
     text = (made[0] / "VERIFY.txt").read_text("ascii")
     steps = dict(re.findall(r"(?ms)^([A-E])\. (.*?)(?=^[A-E]\. |\Z)", text))
     commands = {name: re.findall(r"(?m)^ {4}(\S.*)$", step) for name, step in steps.items()}
@@ -137,7 +139,7 @@ def test_the_steps_of_the_bundles_own_paper(made):
         done = subprocess.run(
             ["sh", "-euc", "\n".join([identity, *lines])],
             cwd=made[0],
-            env={**os.environ, "KEY": str(made[1])},
+            env={**os.environ, "KEY": str(made[1]), "TMPDIR": str(tmp_path)},
             capture_output=True,
             text=True,
             check=False,
