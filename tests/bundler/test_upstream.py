@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from loopback import Body, LoopbackServer, Redirect, Reset, SlowStart, Status
+from loopback import Body, Drip, LoopbackServer, Redirect, Reset, SlowStart, Status
 from sealift_bundler import web
-from sealift_bundler.upstream import verify
+from sealift_bundler.upstream import reader, verify
 from sigstore_chain import SigstoreChain
 from snappy_packer import pack_snappy
 from workshop import Workshop, digest
@@ -333,6 +333,19 @@ def test_lists_that_do_not_help(bench: Bench) -> None:
     assert found["tool-too-much-1"]["detail"].startswith("more than 4194304 bytes were sent")
 
 
+def test_an_answer_that_drips(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "LONGEST", 0.05)
+    archive = bench.add()
+    sums = bench.server.directory / "gh/acme/tool/releases/download/v1" / f"{archive.name}.sha256"
+    sums.write_text(digest(archive) * 100)
+    path = f"/gh/acme/tool/releases/download/v1/{archive.name}.sha256"
+    bench.server.faults[path] = [Drip(0.02, 10)]
+    assert bench.lock() == 0
+    found = bench.upstream()["checksum-file"]
+    assert found["result"] == "unreachable"
+    assert found["detail"].startswith("the answer takes longer than")
+
+
 UNHELPFUL_ANSWERS: list[tuple[Any, str]] = [
     (b"{", "unreachable"),
     (b"[]", "unreachable"),
@@ -455,6 +468,22 @@ def test_the_extra_is_two_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verify, "find_spec", lambda name: None if name == "sigstore" else name)
     assert not verify.can_verify()
     assert verify.find_root(None) is None
+
+
+def test_a_sigstore_that_keeps_its_keys_elsewhere(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verify, "files", lambda _: bench.shop.folder)
+    text = bench.shop.spec.read_text().replace('trusted_root = "trusted_root.json"\n', "")
+    bench.shop.spec.write_text(text)
+    bench.attest(bench.add())
+    assert bench.lock() == 0
+    found = bench.upstream()["attestation"]
+    assert (found["result"], found["detail"].partition(";")[0]) == (
+        "carried",
+        "there is no trusted root",
+    )
+    assert "trusted_root" not in json.loads(bench.shop.lock.read_text())
 
 
 def test_a_lock_that_says_verified_is_verified_again(

@@ -77,6 +77,8 @@ def gather_evidence(archives: Sequence[LockedArchive], search: Search) -> Gather
     root = find_root(given)
     verification = Verification(root) if root is not None and can_verify() else None
     rules = Rules(search.spec.stream, upstream.publishers, verification)
+    if not can_verify():
+        rules = replace(rules, reason="sealift[upstream] is not installed")
     store = EvidenceStore(search.cache)
     found = _find(archives, search, rules, store)
     located = tuple(replace(one, upstream=found[one.sha256]) for one in archives)

@@ -42,12 +42,14 @@ class Rules:
     Attributes:
         stream: the site's, for the names of sources that are not on the web.
         publishers: those of the spec.
-        verification: none where the extra is not installed.
+        verification: none where signatures cannot be verified.
+        reason: why they cannot.
     """
 
     stream: str
     publishers: tuple[Publisher, ...] = ()
     verification: Verification | None = None
+    reason: str = "there is no trusted root"
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,9 +179,7 @@ def _judge_provenance(asked: Asked, data: bytes, rules: Rules) -> Outcome:
 def _signed(names: list[str], rules: Rules, name: str, data: bytes) -> Outcome:
     if names:
         return Outcome("verified", f"signed by {', '.join(names)}", name, data)
-    why = "sealift[upstream] is not installed"
-    if rules.verification is not None:
-        why = "nobody says who must have signed"
+    why = rules.reason if rules.verification is None else "nobody says who must have signed"
     return Outcome("carried", why, name, data)
 
 

@@ -5,6 +5,7 @@ not answer is not asked again in the same run, however many archives it would ha
 """
 
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
@@ -24,6 +25,8 @@ from sealift_installer.errors import printable
 # python-build-standalone has about 100 kB, what the API says of it 2 MB.
 LARGEST_LIST = 4 * 1024 * 1024
 LARGEST_ANSWER = 32 * 1024 * 1024
+# The seconds that one answer may take in all, however steadily it drips.
+LONGEST = 120.0
 _MADE = "#made"
 _NOT_MODIFIED = 304
 _ABSENT = frozenset({404, 410})
@@ -65,7 +68,7 @@ class Answer:
 
 
 class _Limited(NetworkError):
-    """It wants to be left alone, which is heeded at once."""
+    """The server wants to be left alone, or is best left alone; that is heeded at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,10 +190,13 @@ def _body(response: requests.Response, place: str, limit: int) -> bytes:
     too_much = NetworkError(f"{shown(place)}: more than {limit} bytes were sent")
     if (web.body_size(response) or 0) > limit:
         raise too_much
+    end = time.monotonic() + LONGEST
     for block in web.read_body(response, place):
         data += block
         if len(data) > limit:
             raise too_much
+        if time.monotonic() > end:
+            raise _Limited(f"{shown(place)}: the answer takes longer than {LONGEST:.0f} seconds")
     return bytes(data)
 
 

@@ -42,6 +42,8 @@ def can_verify() -> bool:
 def find_root(path: Path | None) -> bytes | None:
     """Return the trusted root, one JSON object a line: that at `path`, else that of sigstore.
 
+    None if there is neither.
+
     Raises:
         UsageError: the file is not one.
         HostError: it cannot be read.
@@ -50,7 +52,9 @@ def find_root(path: Path | None) -> bytes | None:
         if find_spec("sigstore") is None:
             return None
         name = "https%3A%2F%2Ftuf-repo-cdn.sigstore.dev"
-        return _root_lines(files("sigstore").joinpath("_store", name, "trusted_root.json"))
+        packaged = files("sigstore").joinpath("_store", name, "trusted_root.json")
+        # Where it stands is not promised by the package.
+        return _root_lines(packaged) if packaged.is_file() else None
     with host_errors("cannot read the trusted root"):
         if not path.is_file():
             raise UsageError(f"[upstream] names a trusted root that is not there: {path}")
