@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from errno import ELOOP, ENOTDIR
 from pathlib import Path
 
-from sealift_installer.errors import host_errors
+from sealift_installer.errors import host_errors, printable
 from sealift_installer.limits import LIMITS, Limits
 from sealift_installer.relocation import recover
 from sealift_schemas.index import Entry
@@ -59,7 +59,7 @@ def compare(
     directories = {
         path[:place] for path in expected for place in range(len(path)) if path[place] == "/"
     } | {path for path, entry in expected.items() if entry.type == "directory"}
-    with host_errors(f"cannot read the installed tree {tree}"):
+    with host_errors(f"cannot read the installed tree {printable(str(tree))}"):
         found = dict(_walk(os.fsencode(tree), ""))
         look = _Look(os.fsencode(tree), expected, prefix, limits)
         differences = [*_directories(found, directories)]
