@@ -270,6 +270,7 @@ def test_the_metadata_of_a_full_archive():
                 "_ssl": [
                     {"licenses": ["Apache-2.0"], "links": [{"name": "ssl"}, {"name": "crypto"}]}
                 ],
+                "_tkinter": [{"licenses": ["TCL"], "links": [{"name": "tcl8.6"}, {"name": "X11"}]}],
                 "_scproxy": [{"links": [{"name": "CoreFoundation", "framework": True}]}],
                 "_odd": "?",
             },
@@ -283,8 +284,15 @@ def test_the_metadata_of_a_full_archive():
     findings = found(PYTHON, files)
     assert findings.own is not None
     assert findings.own.licensing == Licensing("CNRI-Python AND Python-2.0")
-    assert named(findings.parts) == {"bzip2": None, "openssl": "3.0.15"}
-    openssl = findings.parts[1]
+    assert named(findings.parts) == {
+        "bzip2": None,
+        "libx11": None,
+        "openssl": "3.0.15",
+        "tcl": "8.6",
+    }
+    _, x11, openssl, tcl = findings.parts
+    # Whose licence it is among several projects, nobody says.
+    assert (x11.licensing, tcl.licensing) == (Licensing(), Licensing())
     # One component, found in two ways.
     assert openssl.licensing == Licensing("Apache-2.0")
     assert openssl.places == ("python/install/bin/python3.13", "python/PYTHON.json")

@@ -55,7 +55,7 @@ def read_standalone(data: bytes, path: str) -> tuple[Part | None, list[Part]]:
 
 
 def _linked(build: Any) -> Iterator[tuple[str, list[str]]]:
-    """Yield each library that is linked in, with the licences of the extension that uses it."""
+    """Yield each library that is linked in, with its licences where the extension tells them."""
     if not isinstance(build, dict):
         return
     core = build.get("core")
@@ -66,8 +66,11 @@ def _linked(build: Any) -> Iterator[tuple[str, list[str]]]:
     for variants in extensions.values():
         for variant in variants if isinstance(variants, list) else []:
             if isinstance(variant, dict):
-                identifiers = _texts(variant.get("licenses"))
-                yield from ((name, identifiers) for name in _links(variant))
+                names = list(_links(variant))
+                # Of several projects together, nobody says which licence is whose.
+                alone = len({name_project(name)[0] or name for name in names}) == 1
+                identifiers = _texts(variant.get("licenses")) if alone else []
+                yield from ((name, identifiers) for name in names)
 
 
 def _links(value: Any) -> Iterator[str]:
