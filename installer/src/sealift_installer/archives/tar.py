@@ -85,19 +85,31 @@ class _Reader:
     def members(self) -> Iterator[Member]:
         records: dict[str, bytes] = {}  # what extended headers said about the next member
         extended = False
-        read_block = self._blocks.header
-        most = self._limits.members
-        while (block := read_block()) != _ZEROS:
+        blocks, limits = self._blocks, self._limits
+        while (block := blocks.header()) != _ZEROS:
             header = read_header(block) if self._count else self._first(block)
+            name, kind, size, mode = header[:4]
             self._count += 1
-            if self._count > most:
-                raise Damaged(f"it has more than {most} members")
-            if header.size:
-                self._charge(header.size)
-            if header.type in _EXTENDED:
+            if self._count > limits.members:
+                raise Damaged(f"it has more than {limits.members} members")
+            if size:
+                self._charge(size)
+            if (
+                kind == b"0"
+                and not extended
+                and name.isascii()
+                and not name.startswith(b"./")
+                and not name.endswith(b"/")
+            ):
+                # Most members. It is what `_member` does with them, and no more.
+                text = name.decode("ascii")
+                self._check_path(text)
+                executable = mode & _EXECUTABLE != 0
+                yield Member(text, "file", size, executable, "", blocks.payload(size))
+            elif kind in _EXTENDED:
                 extended = True
                 _merge(records, self._extended(header))
-            elif header.type == b"g":
+            elif kind == b"g":
                 self._global(header, extended=extended)
             else:
                 member = self._member(header, records)
