@@ -40,12 +40,12 @@ def read_standalone(data: bytes, path: str) -> tuple[Part | None, list[Part]]:
         licences.setdefault(name, set()).update(identifiers)
     libraries = []
     for name in sorted(licences):
-        project, release = name_project(name)
+        # A number in a library's name is that of a series; the version is found elsewhere, if at all.
+        project, _ = name_project(name)
         libraries.append(
             Part(
                 name=project or name,
-                version=release,
-                purl=None if project is None else purl.generic(project, release),
+                purl=None if project is None else purl.generic(project),
                 licensing=joined(sorted(licences[name])),
                 places=(path,),
                 found=_FOUND,
