@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sealift_bundler.evidence import purl
 from sealift_bundler.evidence.collect import Collector
 from sealift_bundler.evidence.findings import Findings, Licensing, Part
-from sealift_bundler.evidence.libraries import identify, name_project
+from sealift_bundler.evidence.libraries import Libraries, identify, name_project
 from sealift_bundler.evidence.licensing import declared, holds_licence, joined
 from sealift_bundler.evidence.limits import EvidenceLimits
 from sealift_bundler.evidence.metadata import read_distribution, read_package
@@ -146,6 +146,18 @@ def test_an_archive_of_a_thousand_packages_is_cut_short():
     findings = found(TOOL, files, parts=5)
     assert len(findings.parts) == 5
     assert findings.left_out == ("1 more components",)
+
+
+def test_a_host_of_libraries_take_no_more_than_their_share():
+    collector = Collector(PYTHON)
+    for n in range(6_000):
+        collector.see(f"python/{n}/libz.so.1", ELF)
+        collector.see(f"python/lib/libown{n}.so", ELF)
+    findings = collector.findings()
+    assert len(findings.parts) == EvidenceLimits().parts
+    assert findings.left_out == ("1 more components",)
+    zlib = [part for part in Libraries.parts(collector._libraries) if part.name == "zlib"]
+    assert len(zlib[0].places) == EvidenceLimits().places
 
 
 def test_the_metadata_of_a_distribution():

@@ -201,10 +201,11 @@ def _merged(parts: list[Part]) -> list[Part]:
     A library that upstream's metadata names without a version is the one whose version was found.
     """
     found: dict[tuple[str, str | None], Part] = {}
+    versions: dict[str, str | None] = {}
     for part in sorted(parts, key=lambda one: one.version is None):
-        key = (part.name, part.version)
-        if part.version is None:
-            key = next((known for known in found if known[0] == part.name), key)
+        # Those with a version come first.
+        versions.setdefault(part.name, part.version)
+        key = (part.name, part.version or versions[part.name])
         first = found.get(key)
         if first is None or first.sha256 != part.sha256 or first.parts != part.parts:
             found[key if first is None else (f"{part.name}\0{part.places}", part.version)] = part

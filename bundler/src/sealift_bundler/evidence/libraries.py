@@ -113,9 +113,15 @@ class Libraries:
         return [part for name in sorted(self._seen) for part in self._parts(name)]
 
     def _note(self, name: str, path: str, version: str | None) -> None:
+        limits = EVIDENCE_LIMITS
+        if name not in self._seen and len(self._seen) > limits.parts:
+            # One more than counts, so that it is seen that there are more.
+            return
         seen = self._seen.setdefault(name, _Seen())
-        places = seen.places if version is None else seen.versions.setdefault(version, [])
-        if path not in places:
+        places = seen.places
+        if version is not None and len(seen.versions) < limits.places:
+            places = seen.versions.setdefault(version, [])
+        if len(places) < limits.places and path not in places:
             places.append(path)
 
     def _parts(self, name: str) -> list[Part]:
