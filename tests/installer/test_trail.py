@@ -1,5 +1,6 @@
 """`unseal receipts`: the record listed, checked against the state, exported, and signed."""
 
+import errno
 import json
 import os
 import stat
@@ -188,6 +189,36 @@ def test_an_export_is_never_written_over(unseal, tmp_path):
     code, _, err = unseal("export", tmp_path / "no" / "such")
     assert code == 6
     assert "cannot write the export" in err
+
+
+def test_an_export_follows_no_link_that_waits_for_it(unseal, tmp_path):
+    """Exports go to directories that others can write to; nobody else chooses what is written."""
+    (tmp_path / "precious").write_text("precious")
+    (tmp_path / ".host.receipts.tmp").symlink_to("precious")
+    assert unseal("export", tmp_path / "host.receipts")[0] == 0
+    assert (tmp_path / "precious").read_text() == "precious"
+    assert not (tmp_path / "host.receipts").is_symlink()
+
+
+@pytest.mark.parametrize("names", [2, 1], ids=["two-names", "one-name"])
+def test_an_export_that_is_written_meanwhile_stays(unseal, tmp_path, monkeypatch, names):
+    file = tmp_path / "host.receipts"
+    sync = os.fsync
+
+    def meanwhile(descriptor):
+        file.write_text("the other one")
+        sync(descriptor)
+
+    def refuse(*_, **__):
+        raise PermissionError(errno.EPERM, "no second name here")
+
+    monkeypatch.setattr(os, "fsync", meanwhile)
+    if names == 1:
+        monkeypatch.setattr(os, "link", refuse)
+    code, _, err = unseal("export", file)
+    assert (code, file.read_text()) == (2, "the other one")
+    assert "there is such a file already" in err
+    assert not list(tmp_path.glob(".*.tmp"))
 
 
 def test_a_head_alone(target, unseal, tmp_path):

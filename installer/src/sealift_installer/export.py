@@ -29,23 +29,40 @@ def write_export(
     head = trail.head(str(prefix.path), utc_now())
     last = head.encode() if key is None else key.sign(head).encode()
     lines = (last,) if head_alone else (*trail.lines, last)
-    temporary = file.with_name(f".{file.name}.tmp")
+    # The directory may be open to others: no name that they can guess, and no file that is there.
+    temporary = file.with_name(f".{os.urandom(8).hex()}.tmp")
     with host_errors("cannot write the export"):
         if os.path.lexists(file):
-            raise UsageError(
-                f"there is such a file already: {printable(str(file))}",
-                hint="choose another name: earlier exports show that nothing was written anew",
-            )
+            raise _there(file)
         try:
-            with temporary.open("wb") as stream:
+            with temporary.open("xb") as stream:
                 stream.writelines(lines)
                 stream.flush()
                 os.fsync(stream.fileno())
-            temporary.replace(file)
+            _name(temporary, file)
             sync_directory(file.absolute().parent)
         finally:
             temporary.unlink(missing_ok=True)
     return None if key is None else key.keyid
+
+
+def _name(temporary: Path, file: Path) -> None:
+    """Give what was written its name, unless another export got it meanwhile."""
+    try:
+        os.link(temporary, file)
+    except FileExistsError:
+        raise _there(file) from None
+    except OSError:  # a file system without a second name for a file
+        if os.path.lexists(file):
+            raise _there(file) from None
+        temporary.replace(file)
+
+
+def _there(file: Path) -> UsageError:
+    return UsageError(
+        f"there is such a file already: {printable(str(file))}",
+        hint="choose another name: earlier exports show that nothing was written anew",
+    )
 
 
 def make_key(prefix: Prefix, algorithm: str, progress: Progress) -> HostKey:

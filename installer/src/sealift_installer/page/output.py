@@ -18,7 +18,8 @@ def write_page(file: Path, page: bytes, bundle: Path | None = None) -> None:
         UsageError: the file is inside of `bundle`, or is there and is no such page.
         HostError: it cannot be written.
     """
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    # The directory may be open to others: no name that they can guess, and no file that is there.
+    temporary = file.with_name(f".{os.urandom(8).hex()}.tmp")
     with host_errors("cannot write the report"):
         if bundle is not None and file.resolve().is_relative_to(bundle.resolve()):
             raise UsageError(
@@ -31,7 +32,8 @@ def write_page(file: Path, page: bytes, bundle: Path | None = None) -> None:
                 hint="choose another name with --output",
             )
         try:
-            temporary.write_bytes(page)
+            with temporary.open("xb") as stream:
+                stream.write(page)
             temporary.replace(file)
         finally:
             temporary.unlink(missing_ok=True)
