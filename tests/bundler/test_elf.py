@@ -1,3 +1,5 @@
+import struct
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -101,3 +103,25 @@ def test_a_malformed_file_is_refused_or_left_alone(cut, noise):
         assert "malformed" in str(error) or "shared" in str(error)  # noqa: PT017 - both are right
     else:
         assert len(changed) == len(data)
+
+
+def test_thousands_of_headers_are_not_read():
+    """As found by the fuzzer: they need no bytes of their own, and each takes its time."""
+    elf = build_elf(b"\0/install/lib\0", [("RUNPATH", 1)])
+    assert read_elf(elf) is not None
+    many = elf[:56] + (1001).to_bytes(2, "little") + elf[58:]
+    assert read_elf(many) is None
+    with pytest.raises(Unpatchable, match="it says that it has thousands of headers"):
+        rewrite_run_paths(many, lambda entry: entry)
+
+
+def test_version_tables_that_lead_to_themselves():
+    """Many versions, each at the place of the one before it."""
+    elf = build_elf(b"\0/install/lib\0lib\0V\0", [("RUNPATH", 1)], [], {14: 18})
+    record, entry = struct.pack("<HHIII", 1, 1, 14, 16, 0), struct.pack("<IHHII", 0, 0, 2, 18, 0)
+    assert record + entry in elf
+    more = len(elf) - elf.index(record)
+    first = struct.pack("<HHIII", 1, 0xFFFF, 14, 16, more)
+    endless = elf.replace(record, first) + first[:-4] + bytes(4) + entry
+    with pytest.raises(Unpatchable, match="its tables of versions do not end"):
+        rewrite_run_paths(endless, lambda _: "/x")

@@ -8,7 +8,7 @@ import io
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
@@ -27,6 +27,13 @@ MALFORMED = (
 )
 _RUN_PATHS = ("DT_RPATH", "DT_RUNPATH")
 _STRINGS = ("DT_NEEDED", "DT_SONAME", "DT_AUXILIARY", "DT_FILTER", "DT_AUDIT", "DT_DEPAUDIT")
+
+
+# A file can say that it has far more of these than it has bytes for, or one of them many times.
+_MOST_SEGMENTS = 1_000
+_MOST_SECTIONS = 100_000
+_MOST_TAGS = 100_000
+_MOST_VERSIONS = 100_000
 
 
 class Unpatchable(Exception):
@@ -58,12 +65,25 @@ class _RunPath:
     value: bytes
 
 
+def open_elf(stream: BinaryIO) -> Any:
+    """Return pyelftools' view of a file.
+
+    Raises:
+        ELFError: it has more headers than any file that a linker makes.
+        Exception: one of MALFORMED, or another one, as pyelftools likes.
+    """
+    elf: Any = ELFFile(stream)
+    if elf.num_segments() > _MOST_SEGMENTS or elf.num_sections() > _MOST_SECTIONS:
+        raise ELFError("it says that it has thousands of headers")
+    return elf
+
+
 def read_elf(data: bytes) -> ElfFacts | None:
     """Return the facts of an ELF file, or None for any other and for a malformed one."""
     if not data.startswith(MAGIC):
         return None
     try:
-        return _facts(ELFFile(io.BytesIO(data)))
+        return _facts(open_elf(io.BytesIO(data)))
     except MALFORMED:
         return None
 
@@ -111,7 +131,7 @@ def _facts(elf: Any) -> ElfFacts:
 
 
 def _rewrite(data: bytes, change: Callable[[str], str]) -> bytes:
-    elf = ELFFile(io.BytesIO(data))
+    elf = open_elf(io.BytesIO(data))
     changed = bytearray(data)
     table = _table_offset(elf, "DT_STRTAB")
     for path in set(_run_paths(elf, data, table)):
@@ -158,7 +178,10 @@ def _references(elf: Any, data: bytes) -> Iterator[int]:
         for number in range(segment.num_symbols()):
             # st_name comes first in both.
             yield struct.unpack_from(f"{order}I", data, symbols + number * size)[0]
-    yield from _version_names(elf, data, order)
+    for number, name in enumerate(_version_names(elf, data, order)):
+        if number == _MOST_VERSIONS:
+            raise ELFError("its tables of versions do not end")
+        yield name
 
 
 def _version_names(elf: Any, data: bytes, order: str) -> Iterator[int]:
@@ -167,26 +190,30 @@ def _version_names(elf: Any, data: bytes, order: str) -> Iterator[int]:
     while record is not None:
         _, count, file, auxiliary, following = struct.unpack_from(f"{order}HHIII", data, record)
         yield file
-        entry = record + auxiliary
-        for _ in range(count):
-            name, step = struct.unpack_from(f"{order}8xII", data, entry)
-            yield name
-            entry += step
+        yield from _listed_names(data, f"{order}8xII", record + auxiliary, count)
         record = record + following if following else None
     record = _optional_offset(elf, "DT_VERDEF")
     while record is not None:
         count, auxiliary, following = struct.unpack_from(f"{order}6xH4xII", data, record)
-        entry = record + auxiliary
-        for _ in range(count):
-            name, step = struct.unpack_from(f"{order}II", data, entry)
-            yield name
-            entry += step
+        yield from _listed_names(data, f"{order}II", record + auxiliary, count)
         record = record + following if following else None
 
 
+def _listed_names(data: bytes, form: str, entry: int, count: int) -> Iterator[int]:
+    for _ in range(count):
+        name, step = struct.unpack_from(form, data, entry)
+        yield name
+        entry += step
+
+
 def _dynamic_tags(elf: Any) -> Iterator[Any]:
+    count = 0
     for segment in elf.iter_segments("PT_DYNAMIC"):
-        yield from segment.iter_tags()
+        for tag in segment.iter_tags():
+            count += 1
+            if count > _MOST_TAGS:
+                raise ELFError("its dynamic table does not end")
+            yield tag
 
 
 def _optional_offset(elf: Any, name: str) -> int | None:

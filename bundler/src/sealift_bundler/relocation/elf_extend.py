@@ -10,9 +10,7 @@ import struct
 from dataclasses import dataclass
 from typing import Any
 
-from elftools.elf.elffile import ELFFile
-
-from sealift_bundler.relocation.elf import MALFORMED, Unpatchable
+from sealift_bundler.relocation.elf import MALFORMED, Unpatchable, open_elf
 
 _DT_NULL, _DT_STRTAB, _DT_STRSZ, _DT_RUNPATH = 0, 5, 10, 29
 # The least size of a page in bytes: what shares one with the segment's end is mapped with it.
@@ -36,7 +34,7 @@ def add_run_path(data: bytes, run_path: str) -> bytes:
         Unpatchable: the linker left no room for it.
     """
     try:
-        elf = ELFFile(io.BytesIO(data))
+        elf = open_elf(io.BytesIO(data))
         return _extend(elf, bytearray(data), run_path.encode("utf-8") + b"\0")
     except MALFORMED as error:
         raise Unpatchable(f"it is malformed ({error})") from error

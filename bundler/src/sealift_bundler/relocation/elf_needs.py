@@ -2,11 +2,12 @@
 
 import re
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from elftools.elf.dynamic import DynamicSegment
-from elftools.elf.elffile import ELFFile
 from elftools.elf.gnuversions import GNUVerNeedSection
+
+from sealift_bundler.relocation.elf import open_elf
 
 MAGIC = b"\x7fELF"
 _GLIBC = re.compile(r"GLIBC_([0-9]{1,2})\.([0-9]{1,3})(?:\.[0-9]+)?")
@@ -34,12 +35,12 @@ class ElfNeeds:
 def read_needs(stream: BinaryIO) -> ElfNeeds | None:
     """Return what the ELF file `stream` needs, or None where it cannot be read as one."""
     try:
-        return _read(ELFFile(stream))
+        return _read(open_elf(stream))
     except Exception:  # noqa: BLE001 - the bytes are anyone's, and pyelftools raises what it likes
         return None
 
 
-def _read(elf: ELFFile) -> ElfNeeds:
+def _read(elf: Any) -> ElfNeeds:
     soname: str | None = None
     needed: list[str] = []
     program = False
@@ -56,7 +57,7 @@ def _read(elf: ELFFile) -> ElfNeeds:
     return ElfNeeds(str(elf["e_machine"]), program, soname, tuple(needed), _glibc(elf))
 
 
-def _glibc(elf: ELFFile) -> tuple[int, int] | None:
+def _glibc(elf: Any) -> tuple[int, int] | None:
     found: list[tuple[int, int]] = []
     count = 0
     for section in elf.iter_sections():
