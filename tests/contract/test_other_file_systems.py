@@ -50,5 +50,10 @@ def test_a_prefix_that_does_not_tell_capitals_from_small_letters(carried, tmp_pa
         assert run(program, "-B", "-c", "import ssl, sqlite3; print(6 * 7)").stdout == "42\n"
         record = json.loads((place / "prefix" / "state" / "installs" / f"{KEY}.json").read_text())
         assert record["merged"]["share/terminfo/2/2621a"] == "share/terminfo/2/2621A"
+        # The index as it stands here is what a check compares the tree with.
+        target("check", KEY)
+        kept = place / "prefix" / "installs" / KEY / "share/terminfo/n/ncr260vt300wpp"
+        kept.write_bytes(kept.read_bytes() + b"x")
+        assert target("check", KEY, check=False).returncode == 7
         again = target("install", bundle)
         assert "there already" in again.stdout

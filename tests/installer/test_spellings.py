@@ -9,7 +9,7 @@ import pytest
 from filesystems import mounted_ntfs
 from sealift_installer.errors import Damaged, HostError
 from sealift_installer.records import Record
-from sealift_installer.spellings import settle_entries
+from sealift_installer.spellings import respell, settle_entries
 from sealift_installer.tree import TreeWriter
 from sealift_schemas.index import Entry, Place
 from simulator import Member, SimArchive
@@ -256,3 +256,23 @@ def test_nothing_of_the_probe_is_left(tmp_path):
     with TreeWriter(tmp_path / "tree") as tree:
         tree.finish()
     assert list((tmp_path / "tree").iterdir()) == []
+
+
+def test_names_that_are_listed_otherwise(ntfs):
+    """A listing has them all small; what is asked for by its own name is there."""
+    (ntfs / "Folder").mkdir()
+    (ntfs / "Folder" / "README").write_bytes(ONE)
+    (ntfs / "Folder" / "added").write_bytes(OTHER)
+    listed = {
+        path.relative_to(ntfs).as_posix(): path.lstat()
+        for path in ntfs.rglob("*")
+    }  # fmt: skip
+    assert "folder/readme" in listed
+    found = respell(listed, ["Folder", "Folder/README", "Folder/GONE"], os.fsencode(ntfs))
+    assert set(found) == {"Folder", "Folder/README", "folder/added"}
+
+
+def test_names_that_are_two_are_not_listed_as_one(tmp_path):
+    (tmp_path / "readme").write_bytes(ONE)
+    found = {"readme": (tmp_path / "readme").lstat()}
+    assert respell(found, ["README"], os.fsencode(tmp_path)) == found

@@ -14,6 +14,7 @@ from pathlib import Path
 from sealift_installer.errors import host_errors, printable
 from sealift_installer.limits import LIMITS, Limits
 from sealift_installer.relocation import recover
+from sealift_installer.spellings import respell
 from sealift_schemas.index import Entry
 from sealift_schemas.lean import dataclass
 
@@ -60,7 +61,8 @@ def compare(
         path[:place] for path in expected for place in range(len(path)) if path[place] == "/"
     } | {path for path, entry in expected.items() if entry.type == "directory"}
     with host_errors(f"cannot read the installed tree {printable(str(tree))}"):
-        found = dict(_walk(os.fsencode(tree), ""))
+        known = directories | expected.keys()
+        found = respell(dict(_walk(os.fsencode(tree), "")), known, os.fsencode(tree))
         look = _Look(os.fsencode(tree), expected, prefix, limits)
         differences = [*_directories(found, directories)]
         for path, entry in expected.items():
@@ -73,7 +75,6 @@ def compare(
             detail = look.at(path, entry, status)
             if detail:
                 differences.append(Difference(path, "changed", detail))
-        known = directories | expected.keys()
         differences += (
             Difference(path, "added", _describe(status))
             for path, status in found.items()

@@ -10,6 +10,7 @@ index: when a tree is written, and whenever it is checked later. (ADR 0017)
 import os
 import posixpath
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 
 from sealift_installer.errors import HostError, printable
 from sealift_schemas.index import Entry
@@ -90,6 +91,35 @@ def fold_links(links: Mapping[str, str]) -> dict[str, str]:
             raise _different(spelled[key], path)
         spelled[key] = path
     return folded
+
+
+def respell(
+    found: dict[str, os.stat_result], expected: Iterable[str], tree: bytes
+) -> dict[str, os.stat_result]:
+    """Return what was found in a tree under the names that are expected there.
+
+    Some file systems list a name otherwise than it was given, all small or decomposed.
+
+    Args:
+        found: by the paths that were listed.
+        expected: the paths that should be there.
+        tree: its top.
+    """
+    absent = [path for path in expected if path not in found]
+    if not absent:
+        return found
+    known = set(expected)
+    listed = {_fold(path): path for path in found if path not in known}
+    respelled = dict(found)
+    for path in absent:
+        other = listed.get(_fold(path))
+        if other is None:
+            continue
+        with suppress(OSError):
+            status = os.lstat(tree + b"/" + path.encode())
+            if os.path.samestat(status, found[other]):
+                respelled[path] = respelled.pop(other)
+    return respelled
 
 
 class _Settled:
