@@ -150,7 +150,7 @@ def test_a_kill_at_each_point_of_a_repair(target, exchange):
     shutil.copytree(target.prefix.path, saved, symlinks=True)
     bad = content(target.tree())
     seen = set()
-    for point in count(1, 5):
+    for point in count(1, 11):
         restart(target, saved)
         if not killed_at(point, lambda: mend(target), exchange=exchange):
             break
@@ -228,7 +228,7 @@ def test_a_kill_at_each_point_of_a_relocation(target, place):
     saved = place / "saved"
     shutil.copytree(moved.prefix.path, saved, symlinks=True)
     seen = set()
-    for point in count(1, 3):
+    for point in count(1, 7):
         restart(moved, saved)
         if not killed_at(point, lambda: relocate(change(moved))):
             break

@@ -387,7 +387,7 @@ def test_the_usage_of_an_export_is_checked(target, unseal):
 def test_each_flipped_byte_of_a_record_is_found(target):
     path = target.store.log.path
     good = path.read_bytes()
-    for place in range(0, len(good), 5):
+    for place in range(0, len(good), 23):
         path.write_bytes(good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :])
         with pytest.raises(Untrusted, match=r"receipt"):
             read_trail(target.store)
@@ -402,7 +402,7 @@ def test_each_flipped_byte_of_an_export_is_found(target, tmp_path):
     head = good.rindex(b"\n", 0, -1)
     proven = good.index(b'"receipts":', head), good.index(b',"clock":', head)
     unproven = range(head, proven[0]), range(proven[1], len(good))
-    for place in range(0, len(good), 5):
+    for place in range(0, len(good), 23):
         if any(place in part for part in unproven):
             continue
         file.write_bytes(good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :])
