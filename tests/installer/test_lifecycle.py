@@ -223,7 +223,7 @@ def test_files_of_somebody_else_in_an_old_tree_keep_nobody_from_the_next_run(
     unlink = os.unlink
 
     def refuse(path, **options):
-        if os.fspath(path).endswith("of_root.pyc"):
+        if os.fsencode(path).endswith(b"of_root.pyc"):
             raise PermissionError(errno.EPERM, "not yours", path)
         unlink(path, **options)
 

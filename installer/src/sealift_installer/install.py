@@ -94,7 +94,7 @@ def install(
             progress.warn(f"{where} cannot be written, so its root and counters stay behind")
         start_from_host(store, host)
         store.complete()
-        for name in recover(prefix, partial(account, prefix, store)):
+        for name in recover(prefix, partial(account, prefix, store), progress.warn):
             progress.note(f"finished what an earlier run began: {name}")
         seconds: dict[str, float] = {}
         with timed(seconds, "authenticate"):

@@ -202,7 +202,7 @@ def held(change: Change, progress: Progress | None) -> Iterator[Run]:
     store.load(removed=True)  # says how to get a root, before so much as a lock file is made
     with prefix.lock(progress.note, seconds=change.lock_seconds):
         store.complete()
-        for name in recover(prefix, partial(account, prefix, store)):
+        for name in recover(prefix, partial(account, prefix, store), progress.warn):
             progress.note(f"finished what an earlier run began: {name}")
         yield Run(prefix, store, change, progress)
 

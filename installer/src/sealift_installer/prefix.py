@@ -87,14 +87,17 @@ class Prefix:
             make_directory(directory, self.path)
         return directory / f"{name}.{os.urandom(8).hex()}"
 
-    def clear_staging(self) -> None:
-        """Remove what a killed run left. Only under the lock: nobody else is staging then."""
+    def clear_staging(self) -> tuple[Path, ...]:
+        """Remove what earlier runs left, and return what this user cannot remove.
+
+        Only under the lock: nobody else is staging then.
+        """
+        found: list[Path] = []
         for kind in ("interpreter", "tool"):
             directory = self._staging(kind)
-            with host_errors("cannot remove what an earlier run left"):
-                if directory.is_dir():
-                    for path in sorted(directory.iterdir()):
-                        remove_tree(path)
+            with host_errors("cannot look for what an earlier run left"):
+                found += sorted(directory.iterdir()) if directory.is_dir() else ()
+        return tuple(path for path in found if not discard(path))
 
     def _staging(self, kind: str) -> Path:
         """Return the staging directory of `kind`. What is in it is removed by the next run.
@@ -161,6 +164,22 @@ class Prefix:
                 f"the file system of the prefix has no locks: {error.strerror}",
                 hint="choose a prefix on a local file system",
             ) from error
+
+
+def discard(path: Path) -> bool:
+    """Remove what is out of the way already, as far as this user may; tell whether it is gone.
+
+    Whoever runs an installed interpreter, root for one, can leave bytecode of his own in the tree.
+    That must not keep its owner from the next install.
+    """
+    if path.is_dir() and not path.is_symlink():
+        import shutil
+
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+    return not os.path.lexists(path)
 
 
 def remove_tree(path: Path) -> None:

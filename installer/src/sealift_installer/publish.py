@@ -15,7 +15,7 @@ from sealift_installer.durable import make_directory, sync_directory
 from sealift_installer.errors import HostError, host_errors, printable
 from sealift_installer.journal import Journal, Publication
 from sealift_installer.links import remove_dangling, remove_links
-from sealift_installer.prefix import Prefix, remove_tree
+from sealift_installer.prefix import Prefix, discard
 from sealift_installer.records import Record, Records
 from sealift_installer.rename import exchange
 
@@ -70,17 +70,22 @@ _FAILURES = {
 }
 
 
-def recover(prefix: Prefix, account: Account) -> tuple[str, ...]:
+def recover(
+    prefix: Prefix, account: Account, warn: Callable[[str], None] = lambda _: None
+) -> tuple[str, ...]:
     """Finish or take back what a killed run began; return the names that were finished.
 
-    Only under the lock.
+    Only under the lock. `warn` is told what is left, for it belongs to somebody else.
 
     Raises:
         HostError: a journal entry was changed by somebody, or the disk does not let us.
     """
     entries = list(Journal(prefix).entries())
     finished = [entry.record.name for entry in entries if _settle(prefix, entry, account)]
-    prefix.clear_staging()
+    for path in prefix.clear_staging():
+        warn(
+            f"an old tree is left, with files that are not yours to remove: {printable(str(path))}"
+        )
     _sweep(prefix)
     _prune(prefix)
     return tuple(finished)
@@ -163,8 +168,7 @@ def _complete(prefix: Prefix, publication: Publication, account: Account) -> Non
         _replace(prefix, publication)
     account(publication)
     if publication.action == "uninstall":
-        with host_errors("cannot remove the tree that was uninstalled"):
-            remove_tree(_staging(prefix, publication))
+        discard(_staging(prefix, publication))
     Journal(prefix).close(record.name)
 
 
@@ -180,7 +184,7 @@ def _replace(prefix: Prefix, publication: Publication) -> None:
             if _there(old) and kept:
                 _retire(prefix, record, old)
             elif _there(old):
-                remove_tree(old)
+                discard(old)
     known = records.get(record.name)
     if known != record:
         if known is not None and kept:
@@ -202,7 +206,7 @@ def _forget(prefix: Prefix, record: Record) -> None:
         if _there(previous):
             trash = prefix.new_staging(record.kind, record.name)
             previous.rename(trash)
-            remove_tree(trash)
+            discard(trash)
     Records(prefix.state).remove(record.name)
     _prune(prefix)
 
@@ -226,7 +230,7 @@ def _retire(prefix: Prefix, record: Record, old: Path) -> None:
         previous.rename(trash)
     old.rename(previous)
     sync_directory(previous.parent)
-    remove_tree(trash)
+    discard(trash)
 
 
 def _staging(prefix: Prefix, publication: Publication) -> Path:
