@@ -8,6 +8,8 @@ import pytest
 
 from road import PROGRAMS, run
 from sealift_bundler.keys import KeyFiles, create_key, keyid, load_public
+from sealift_bundler.sign import FileSigner
+from sealift_bundler.sign.bundle import sign_bundle
 from sealift_schemas.envelope import Envelope, Signature
 from workshop import Workshop, digest, tree
 
@@ -92,6 +94,26 @@ def test_two_signers_may_share_a_folder(built, bundle, tmp_path):
         assert sign(built, bundle, name, "--output", tmp_path / "both") == 0
     assert len(envelope(tmp_path / "both").signatures) == 2
     assert built.sealift("seal", bundle, "--add", tmp_path / "both") == 0
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_two_who_sign_at_once_both_count(built, bundle, tmp_path, apart):
+    """A signer can take minutes: what others have signed meanwhile stays."""
+    output = tmp_path / "signatures" if apart else None
+    words = ("--output", output) if apart else ()
+
+    class Slow:
+        key = FileSigner.load(built.folder / "b" / "b.key.pem", None)
+        public = key.public
+
+        def sign(self, data):
+            assert sign(built, bundle, "c", *words) == 0
+            return self.key.sign(data)
+
+    names = sign_bundle(bundle, [Slow()], output)
+    assert sorted(names) == sorted([ident(built, "b"), ident(built, "c")])
+    add = ("--add", output) if apart else ()
+    assert built.sealift("seal", bundle, *add) == 0
 
 
 def test_a_copy_that_was_signed_in_place_is_merged_too(built, bundle, tmp_path):

@@ -4,9 +4,11 @@ On another machine the bundle may be on a medium that cannot be written; its sig
 a directory of their own, and `add_signatures` brings them to the bundle.
 """
 
+import fcntl
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,10 +71,18 @@ def sign_bundle(
             hint="--output DIR writes the signatures elsewhere; `seal --add DIR` adds them",
         )
     found = read_unsigned(Bundle(path))
-    existing = _read_signatures(Bundle(place), found.manifest)
-    envelope = sign_envelope(found.manifest, PAYLOAD_TYPE, signers, existing)
+    # A signature that could not join what is there is not asked for.
+    _read_signatures(Bundle(place), found.manifest)
+    made = sign_envelope(found.manifest, PAYLOAD_TYPE, signers)
     plain = {keyid(signer.public): sign_checked(signer, found.checksums) for signer in signers}
-    _write(place, envelope, plain)
+    with host_errors("cannot write the signature"):
+        place.mkdir(parents=True, exist_ok=True)
+    with _hold(place):
+        # A signer can take minutes: others may have signed meanwhile.
+        known = {one.keyid: one for one in _read_signatures(Bundle(place), found.manifest)}
+        known.update((one.keyid, one) for one in made.signatures)
+        envelope = sign_envelope(found.manifest, PAYLOAD_TYPE, (), known.values())
+        _write(place, envelope, plain)
     return tuple(signature.keyid for signature in envelope.signatures)
 
 
@@ -92,7 +102,7 @@ def add_signatures(path: Path, sources: Sequence[Path], trusted: TrustedRoot) ->
     """
     found = read_unsigned(Bundle(path))
     root = (trusted, *walk(trusted, RootChain(Bundle(path))))[-1].root
-    signatures = {one.keyid: one for one in _read_signatures(Bundle(path), found.manifest)}
+    signatures: dict[str, Signature] = {}
     plain: dict[str, bytes] = {}
     for source in sources:
         bundle = Bundle(source)
@@ -105,8 +115,11 @@ def add_signatures(path: Path, sources: Sequence[Path], trusted: TrustedRoot) ->
             given = bundle.read(signature_name(one.keyid), LIMITS.signature_file)
             _check(root, one, given, found, source)
             signatures[one.keyid], plain[one.keyid] = one, given
-    envelope = sign_envelope(found.manifest, PAYLOAD_TYPE, (), signatures.values())
-    _write(path, envelope, plain)
+    with _hold(path):
+        known = {one.keyid: one for one in _read_signatures(Bundle(path), found.manifest)}
+        known.update(signatures)
+        envelope = sign_envelope(found.manifest, PAYLOAD_TYPE, (), known.values())
+        _write(path, envelope, plain)
     return tuple(signature.keyid for signature in envelope.signatures)
 
 
@@ -153,6 +166,24 @@ def read_unsigned(bundle: Bundle) -> Unsigned:
     if bundle.read(CHECKSUMS, LIMITS.checksums) != sums:
         raise Damaged(f"{CHECKSUMS} does not say what {MANIFEST} says: {bundle.path}")
     return Unsigned(data, sums)
+
+
+@contextmanager
+def _hold(place: Path) -> Iterator[None]:
+    """Keep others from writing signatures to `place`, so that none gets lost.
+
+    In a bundle the manifest is locked: a build holds the directory until it is in place.
+    """
+    manifest = place / MANIFEST
+    with host_errors("cannot write the signature"):
+        descriptor = os.open(manifest if manifest.is_file() else place, os.O_RDONLY)
+    try:
+        # Not every medium knows locks. That shall keep nobody from signing.
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _check(root: Root, one: Signature, plain: bytes, found: Unsigned, source: Path) -> None:
