@@ -6,7 +6,7 @@ import lzma
 import sys
 from collections.abc import Callable
 
-from hostile.generator import END, Case, Zip, member
+from hostile.generator import END, Case, Zip, header, member
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -32,7 +32,17 @@ def stream_cases() -> list[Case]:
     reserved = bytearray(PACKERS["tar.gz"][0](member(b"a") + END))
     reserved[3] |= 0x20
     flagged = Case("tar.gz-reserved-flag", "tar.gz", bytes(reserved), "flag", {}, "rejected")
-    return [flagged, *(case for archive_format in PACKERS for case in _cases(archive_format))]
+    bomb = Case("tar.zst-bomb", "tar.zst", _bomb(300), "and there is more", {}, "malicious")
+    return [flagged, bomb, *(case for archive_format in PACKERS for case in _cases(archive_format))]
+
+
+def _bomb(size: int) -> bytes:
+    """Return an archive of one file with so many MiB of zeros, packed to a ten-thousandth."""
+    packer = zstd.ZstdCompressor()
+    packed = packer.compress(header(b"a", size=size << 20))
+    zeros = bytes(1 << 20)
+    packed += b"".join(packer.compress(zeros) for _ in range(size))
+    return packed + packer.compress(END) + packer.flush()
 
 
 def _cases(archive_format: str) -> list[Case]:

@@ -1,7 +1,9 @@
 """Each limit at its edge: so much is taken, one more is refused."""
 
 import dataclasses
+import gzip
 import io
+import itertools
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -10,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from hostile.generator import END, Zip, member, pax
+from hostile.generator import END, Zip, header, member, pax
 from hostile.seven import FILE, Seven, coder, encoded
 from hostile.streams import PACKERS
 from memory_source import MemorySource
@@ -268,6 +270,16 @@ def test_a_bomb_is_refused_before_it_grows_beyond_what_the_index_lists():
     )
     with pytest.raises(SealiftError, match="unpacks to more than"):
         read("tar.gz", nothing_but_headers)(limits)
+
+
+def test_two_hundred_thousand_files_where_the_index_lists_three():
+    plain = header(b"a") * 200_000 + END
+    source = MemorySource(gzip.compress(plain, 1), step=4096)
+    members = read_members("tar.gz", source, LIMITS.within(members=3, unpacked=0))
+    assert sum(1 for _ in itertools.islice(members, 28)) == 28
+    with pytest.raises(SealiftError, match="it has more than 28 members"):
+        next(members)
+    assert not source.drained
 
 
 def test_every_limit_has_its_edge_tested(tmp_path):
