@@ -12,14 +12,11 @@ from sealift_installer.archives import read_members
 from sealift_installer.archives.members import Member
 from sealift_installer.archives.source import ArchiveSource
 from sealift_installer.errors import Damaged, mismatch, printable
-from sealift_installer.limits import LIMITS, MIB, Limits
+from sealift_installer.limits import LIMITS, Limits
 from sealift_installer.relocation import render
 from sealift_schemas.index import Entry, Template
 from sealift_schemas.lean import dataclass
 from sealift_schemas.manifest import Archive
-
-# What is less is decompressed before there could be another process to do it.
-_WORTH_A_PROCESS = 4 * MIB
 
 
 class Tree(Protocol):
@@ -82,12 +79,7 @@ def extract(bundle: Authentic, job: Job, tree: Tree, limits: Limits = LIMITS) ->
         HostError: the tree cannot be written.
     """
     counts = Counts()
-    members = read_members(
-        job.archive.format,
-        bundle.source(job.archive),
-        _limits(job, limits),
-        apart=job.archive.unpacked >= _WORTH_A_PROCESS,
-    )
+    members = read_members(job.archive.format, bundle.source(job.archive), _limits(job, limits))
     try:
         _add_members(bundle, job, members, tree, counts)
     finally:

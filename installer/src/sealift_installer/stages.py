@@ -60,7 +60,8 @@ def staging(
 
 
 def _count_processes(works: Sequence[Work]) -> int:
-    # As in sealift_installer.archives.apart: where a fork is safe.
+    # On macOS a fork of a process that has loaded system libraries is not safe; Windows has none.
+    # Of several threads, one could hold a lock that nobody lets go of in the other process.
     threading = sys.modules.get("threading")
     several = threading is not None and threading.active_count() > 1
     unpacked = sum(work.archive.unpacked for work in works)

@@ -1,7 +1,6 @@
 """The stream of a tar archive, handed out as headers and payloads. It knows blocks, not their meaning."""
 
 from collections.abc import Iterator
-from typing import Protocol
 
 from sealift_installer.errors import Damaged
 
@@ -10,32 +9,20 @@ BLOCK = 512
 _WHOLE = 256 * 1024
 
 
-class Chunk(Protocol):
-    """Bytes, or shared memory that is valid until the next chunk is asked for."""
-
-    def __len__(self) -> int:
-        """Return how many bytes there are."""
-        ...
-
-    def __getitem__(self, key: slice, /) -> bytes:
-        """Copy some bytes."""
-        ...
-
-
 class Blocks:
     """Reads a tar archive from chunks of any size.
 
     Args:
-        chunks: the archive's bytes. No chunk is used once the next one was asked for.
+        chunks: the archive's bytes.
         name: what messages call the archive, printable.
     """
 
     __slots__ = ("_buffer", "_chunks", "_left", "_name", "_padding", "_position", "_turn")
 
-    def __init__(self, chunks: Iterator[Chunk], name: str) -> None:
+    def __init__(self, chunks: Iterator[bytes], name: str) -> None:
         self._chunks = chunks
         self._name = name
-        self._buffer: Chunk = b""
+        self._buffer = b""
         self._position = 0
         self._left = 0  # bytes of the payload at hand that were not read yet
         self._padding = 0  # bytes behind it, up to the next block
@@ -93,8 +80,7 @@ class Blocks:
         if self._position < len(self._buffer):
             yield self._buffer[self._position :]
         self._buffer, self._position = b"", 0
-        for chunk in self._chunks:
-            yield chunk[:]
+        yield from self._chunks
 
     def _stream(self, turn: int) -> Iterator[bytes]:
         while turn == self._turn and self._left:
@@ -122,7 +108,7 @@ class Blocks:
             self._position += step
             self._left -= step
 
-    def _next(self) -> Chunk:
+    def _next(self) -> bytes:
         for chunk in self._chunks:
             if chunk:
                 return chunk

@@ -13,7 +13,7 @@ READABLE = ("tar", "tar.gz", "tar.bz2", "tar.xz", "tar.zst", "zip", "7z")
 
 
 def read_members(
-    archive_format: str, source: ArchiveSource, limits: Limits = LIMITS, *, apart: bool = False
+    archive_format: str, source: ArchiveSource, limits: Limits = LIMITS
 ) -> Iterator[Member]:
     """Yield the members of the archive in `source` in the order of their data.
 
@@ -21,8 +21,6 @@ def read_members(
     same name may come more than once. A link's target is as it stands in the archive: whether it
     stays inside of the tree depends on where it is installed, so that is checked there. Take all
     members: the end of the archive is checked, and the whole file's hash compared, behind the last.
-
-    With `apart`, a process may be forked to decompress: only where no other threads run.
 
     Raises:
         Damaged: of another format, malformed, truncated, hostile, or with something behind its end.
@@ -41,4 +39,4 @@ def read_members(
         from sealift_installer.archives.seven import read_seven
 
         return read_seven(source, limits)
-    return read_tar(decompress(archive_format, source, limits), source.name, limits, apart=apart)
+    return read_tar(decompress(archive_format, source, limits), source.name, limits)

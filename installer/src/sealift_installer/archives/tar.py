@@ -4,10 +4,11 @@ Regular files, links, hard links and directories are read; devices, FIFOs, spars
 that nobody knows are refused. The stream is read to its end: two blocks of zeros, then zeros alone.
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 
-from sealift_installer.archives.blocks import BLOCK, Blocks, Chunk
+from sealift_installer.archives.ahead import run_ahead
+from sealift_installer.archives.blocks import BLOCK, Blocks
 from sealift_installer.archives.headers import Header, decimal, read_header, read_records
 from sealift_installer.archives.members import (
     Member,
@@ -43,35 +44,20 @@ _ZEROS = bytes(BLOCK)
 _EXECUTABLE = 0o111
 
 
-def read_tar(
-    chunks: Iterator[bytes], name: str, limits: Limits = LIMITS, *, apart: bool = False
-) -> Iterator[Member]:
+def read_tar(chunks: Iterator[bytes], name: str, limits: Limits = LIMITS) -> Iterator[Member]:
     """Yield the members of the tar archive in `chunks`, which messages call `name`.
-
-    The chunks are made in a thread, or in a process of their own (`apart`) where that helps.
 
     Raises:
         Damaged: it is malformed, truncated or hostile, or has something behind its end.
     """
     called = printable(name)
-    with closing(_made_beside(chunks, apart=apart)) as made:
+    with closing(run_ahead(chunks)) as ahead:
         try:
-            yield from _Reader(Blocks(made, called), limits).members()
+            yield from _Reader(Blocks(ahead, called), limits).members()
         except Damaged as error:
             if error.message.startswith(called):
                 raise
             raise Damaged(f"{called}: {error.message}", hint=error.hint) from None
-
-
-def _made_beside(chunks: Iterator[bytes], *, apart: bool) -> Generator[Chunk]:
-    # Each brings modules that take as long to import as a small archive to read.
-    if apart:
-        from sealift_installer.archives.apart import run_apart
-
-        return run_apart(chunks)
-    from sealift_installer.archives.ahead import run_ahead
-
-    return run_ahead(chunks)
 
 
 class _Reader:
@@ -85,31 +71,19 @@ class _Reader:
     def members(self) -> Iterator[Member]:
         records: dict[str, bytes] = {}  # what extended headers said about the next member
         extended = False
-        blocks, limits = self._blocks, self._limits
-        while (block := blocks.header()) != _ZEROS:
+        read_block = self._blocks.header
+        most = self._limits.members
+        while (block := read_block()) != _ZEROS:
             header = read_header(block) if self._count else self._first(block)
-            name, kind, size, mode = header[:4]
             self._count += 1
-            if self._count > limits.members:
-                raise Damaged(f"it has more than {limits.members} members")
-            if size:
-                self._charge(size)
-            if (
-                kind == b"0"
-                and not extended
-                and name.isascii()
-                and not name.startswith(b"./")
-                and not name.endswith(b"/")
-            ):
-                # Most members. It is what `_member` does with them, and no more.
-                text = name.decode("ascii")
-                self._check_path(text)
-                executable = mode & _EXECUTABLE != 0
-                yield Member(text, "file", size, executable, "", blocks.payload(size))
-            elif kind in _EXTENDED:
+            if self._count > most:
+                raise Damaged(f"it has more than {most} members")
+            if header.size:
+                self._charge(header.size)
+            if header.type in _EXTENDED:
                 extended = True
                 _merge(records, self._extended(header))
-            elif kind == b"g":
+            elif header.type == b"g":
                 self._global(header, extended=extended)
             else:
                 member = self._member(header, records)
