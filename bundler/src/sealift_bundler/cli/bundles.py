@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from sealift_bundler.view import BundleView
     from sealift_installer.trust.roots import TrustedRoot
 
-BundlePath = Annotated[Path, typer.Argument(metavar="BUNDLE")]
+BundlePath = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Its directory.")]
 RootFileOption = Annotated[
     Path | None,
     typer.Option("--root", metavar="FILE", help="The root to trust. Default: that of the site."),

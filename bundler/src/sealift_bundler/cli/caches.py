@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 cache_app = typer.Typer(no_args_is_help=True, help="The cache of downloaded archives.")
 Locks = Annotated[
     list[Path] | None,
-    typer.Argument(metavar="[LOCK]...", help="Files or sites. Default: the site you are in."),
+    typer.Argument(metavar="LOCK", help="Files or sites. Default: the site you are in."),
 ]
 
 

@@ -13,8 +13,10 @@ if TYPE_CHECKING:
 
 
 def diff(
-    first: Annotated[Path, typer.Argument(help="A sealift.lock, a site or a bundle.")],
-    second: Annotated[Path, typer.Argument(help="Another one.")],
+    first: Annotated[
+        Path, typer.Argument(metavar="FIRST", help="A sealift.lock, a site or a bundle.")
+    ],
+    second: Annotated[Path, typer.Argument(metavar="SECOND", help="Another one.")],
     *,
     as_json: Json = False,
 ) -> None:

@@ -23,7 +23,10 @@ _HEAD = ("KEY", "BUILD", "DIGEST", "URL")
 def search(  # noqa: PLR0913 - the options of the command
     request: Annotated[
         str | None,
-        typer.Argument(help="As cpython@3.13, '>=3.12,<3.14', or a whole key. Default: all."),
+        typer.Argument(
+            metavar="REQUEST",
+            help="As cpython@3.13, '>=3.12,<3.14', or a whole key. Default: all.",
+        ),
     ] = None,
     *,
     implementation: Annotated[

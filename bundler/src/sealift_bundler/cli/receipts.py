@@ -21,7 +21,7 @@ def verify(
     exports: Annotated[
         list[Path],
         typer.Argument(
-            metavar="EXPORT...", help="Files of `unseal receipts export`, old and new, of any host."
+            metavar="EXPORT", help="Files of `unseal receipts export`, old and new, of any host."
         ),
     ],
     *,

@@ -10,11 +10,16 @@ from sealift_bundler.cli.common import Json, Quiet, SiteOption, reporter, say, s
 
 
 def report(
-    bundle: Annotated[Path, typer.Argument(help="The bundle's directory.")],
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="Its directory.")],
     *,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Where to. Default: BUNDLE.report.html beside it."),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Where to. Default: BUNDLE.report.html beside it.",
+        ),
     ] = None,
     root: RootFileOption = None,
     site: SiteOption = None,

@@ -186,7 +186,7 @@ def root_rotate(  # noqa: PLR0913 - the options of the command
 @root_app.command("sign")
 def root_sign(  # noqa: PLR0913 - the options of the command
     file: Annotated[
-        Path | None, typer.Argument(metavar="[FILE]", help="A draft. Default: that of the site.")
+        Path | None, typer.Argument(metavar="FILE", help="A draft. Default: that of the site.")
     ] = None,
     *,
     key: SigningKey,
@@ -231,7 +231,7 @@ def root_sign(  # noqa: PLR0913 - the options of the command
 @root_app.command("merge")
 def root_merge(
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help="Copies of the site's draft.")
+        list[Path], typer.Argument(metavar="FILE", help="Copies of the site's draft.")
     ],
     *,
     site: SiteOption = None,
@@ -251,7 +251,7 @@ def root_merge(
 @root_app.command("show")
 def root_show(
     file: Annotated[
-        Path | None, typer.Argument(metavar="[FILE]", help="A root or a draft elsewhere.")
+        Path | None, typer.Argument(metavar="FILE", help="A root or a draft elsewhere.")
     ] = None,
     *,
     site: SiteOption = None,

@@ -23,7 +23,9 @@ key_app = typer.Typer(no_args_is_help=True, help="Make and show signing keys.")
 
 
 def init(
-    directory: Annotated[Path, typer.Argument(metavar="[DIR]")] = Path(),
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", help="A directory, made if need be.")
+    ] = Path(),
     *,
     quiet: Quiet = False,
 ) -> None:
@@ -36,9 +38,9 @@ def init(
 
 @key_app.command("new")
 def key_new(  # noqa: PLR0913 - the options of the command
-    name: Annotated[str, typer.Argument(help="A plain name, as `release`.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A plain name, as `release`.")],
     *,
-    scheme: Annotated[str, typer.Option(help="p256, p384 or ed25519.")] = "p256",
+    scheme: Annotated[str, typer.Option(metavar="SCHEME", help="p256, p384 or ed25519.")] = "p256",
     no_passphrase: Annotated[
         bool, typer.Option("--no-passphrase", help="Leave the private key unencrypted.")
     ] = False,

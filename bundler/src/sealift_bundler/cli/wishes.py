@@ -28,9 +28,7 @@ Platforms = Annotated[
 def add(  # noqa: PLR0913 - the options of the command
     requests: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="[REQUEST]...", help="cpython@3.13, pypi:NAME==VERSION, installed:PATH"
-        ),
+        typer.Argument(metavar="REQUEST", help="cpython@3.13, pypi:NAME==VERSION, installed:PATH"),
     ] = None,
     *,
     platform: Platforms = None,
@@ -44,10 +42,12 @@ def add(  # noqa: PLR0913 - the options of the command
             help="Of a range the newest patch of each minor version, or every patch.",
         ),
     ] = None,
-    url: Annotated[str | None, typer.Option(help="An archive by its address.")] = None,
+    url: Annotated[
+        str | None, typer.Option(metavar="URL", help="An archive by its address.")
+    ] = None,
     sha256: Annotated[str | None, typer.Option(metavar="HEX", help="Its SHA-256.")] = None,
-    name: Annotated[str | None, typer.Option(help="Its name.")] = None,
-    version: Annotated[str | None, typer.Option(help="Its version.")] = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="Its name.")] = None,
+    version: Annotated[str | None, typer.Option(metavar="V", help="Its version.")] = None,
     strip: Annotated[
         int | None, typer.Option(metavar="N", help="How many leading folders are taken off.")
     ] = None,
@@ -105,7 +105,7 @@ def lock(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[NAME]...",
+            metavar="NAME",
             help="With --upgrade: these alone. A request of the spec, or an archive of the lock.",
         ),
     ] = None,
