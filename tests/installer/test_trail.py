@@ -229,9 +229,9 @@ def test_a_head_alone(target, unseal, tmp_path):
     assert (export.receipts, export.head.head) == ((), target.store.load().head)
 
 
-@pytest.mark.parametrize("algorithm", ["p256", "p384", "ed25519"])
-def test_the_key_of_a_host(target, unseal, tmp_path, algorithm):
-    code, out, err = unseal("key", "new", "--algorithm", algorithm)
+@pytest.mark.parametrize("short", ["p256", "p384", "ed25519"])
+def test_the_key_of_a_host(target, unseal, tmp_path, short):
+    code, out, err = unseal("key", "new", "--scheme", short)
     assert code == 0
     path = target.prefix.state / "host.key.pem"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -245,7 +245,7 @@ def test_the_key_of_a_host(target, unseal, tmp_path, algorithm):
     assert unseal("export", tmp_path / "export")[2] == ""
     envelope = read_export(tmp_path / "export").envelope
     assert envelope.signatures[0].keyid == key.keyid
-    scheme = {"p256": "ecdsa-sha2-nistp256", "p384": "ecdsa-sha2-nistp384"}.get(algorithm)
+    scheme = {"p256": "ecdsa-sha2-nistp256", "p384": "ecdsa-sha2-nistp384"}.get(short)
     known = PublicKey(scheme=scheme or "ed25519", public=key.public)
     assert verify_signature(known, envelope.signatures[0].signature, envelope.signed_bytes)
     code, _, err = unseal("key", "new")

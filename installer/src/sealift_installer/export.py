@@ -65,7 +65,7 @@ def _there(file: Path) -> UsageError:
     )
 
 
-def make_key(prefix: Prefix, algorithm: str, progress: Progress) -> HostKey:
+def make_key(prefix: Prefix, scheme: str, progress: Progress) -> HostKey:
     """Make the key of this host; a receipt names it.
 
     Raises:
@@ -76,7 +76,7 @@ def make_key(prefix: Prefix, algorithm: str, progress: Progress) -> HostKey:
     store = StateStore(prefix.state)
     store.load(removed=True)  # says how to get a root, before anything is made
     with prefix.lock(progress.note):
-        key = create_host_key(prefix.state, algorithm)
+        key = create_host_key(prefix.state, scheme)
         detail = f"made the key of this host: {key.keyid}"
         state = store.load(removed=True)
         store.record(state, Event(clock=utc_now(), action="trust", detail=detail))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 NAME = "host.key.pem"
-ALGORITHMS = ("p256", "p384", "ed25519")
+SCHEMES = ("p256", "p384", "ed25519")
 _MODE = 0o600
 _LIMIT = 64 * 1024
 
@@ -47,7 +47,7 @@ class HostKey:
         return Envelope(payload, PAYLOAD_TYPE, (Signature(self.keyid, signature),))
 
 
-def create_host_key(state: Path, algorithm: str = "p256") -> HostKey:
+def create_host_key(state: Path, scheme: str = "p256") -> HostKey:
     """Make the key of this host in the directory of the state. The caller holds the lock.
 
     Raises:
@@ -68,10 +68,10 @@ def create_host_key(state: Path, algorithm: str = "p256") -> HostKey:
                 f"this host has a key already: {printable(str(path))}",
                 hint="move it away to make another one, and say so to those who check the receipts",
             )
-    if algorithm == "ed25519":
+    if scheme == "ed25519":
         private: EllipticCurvePrivateKey | Ed25519PrivateKey = ed25519.Ed25519PrivateKey.generate()
     else:
-        curve = ec.SECP384R1() if algorithm == "p384" else ec.SECP256R1()
+        curve = ec.SECP384R1() if scheme == "p384" else ec.SECP256R1()
         private = ec.generate_private_key(curve)
     pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     with host_errors("cannot write the key of this host"):

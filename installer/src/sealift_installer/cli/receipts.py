@@ -10,7 +10,7 @@ from sealift_installer.cli.output import Terminal, prefix_of, say, show
 if TYPE_CHECKING:
     from sealift_installer.trail import Trail
 
-_ALGORITHMS = ("p256", "p384", "ed25519")  # hostkey.ALGORITHMS, which is not to be imported here
+_SCHEMES = ("p256", "p384", "ed25519")  # hostkey.SCHEMES, which is not to be imported here
 
 
 def describe(commands: Commands, text: str) -> None:
@@ -33,7 +33,7 @@ def describe(commands: Commands, text: str) -> None:
     )
     keys = add_group(actions, "key", "the key of this host, which signs exports")
     new = add_command(keys, "new", _new_key, "make the key of this host")
-    new.add_argument("--algorithm", choices=_ALGORITHMS, default="p256", help="default: p256")
+    new.add_argument("--scheme", choices=_SCHEMES, default="p256", help="default: p256")
     add_command(keys, "show", _show_key, "print the public key in PEM")
 
 
@@ -96,7 +96,7 @@ def _new_key(options: argparse.Namespace) -> int:
     from sealift_installer.export import make_key
     from sealift_installer.prefix import Prefix
 
-    key = make_key(Prefix(prefix_of(options)), options.algorithm, Terminal(options))
+    key = make_key(Prefix(prefix_of(options)), options.scheme, Terminal(options))
     say(f"key id {key.keyid}")
     show(options, {"keyid": key.keyid, "public": key.pem}, key.pem.splitlines())
     return 0
