@@ -7,7 +7,7 @@ STAMP  := $(VENV)/.stamp
 MEMBERS := schemas/pyproject.toml installer/pyproject.toml bundler/pyproject.toml
 T ?= tests
 
-.PHONY: help env demo test test-slow check lint types contracts fmt fuzz bench compare pins clean
+.PHONY: help env demo test test-slow check lint types contracts fmt fuzz bench compare commands pins clean
 
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ bench: env  ## measure against the counterparts, write docs/benchmarks.md (S='st
 
 compare: env  ## run other extractors over the hostile archives, write docs/reference/hostile-archives.md
 	$(BIN)/python tests/hostile/compare.py docs/reference/hostile-archives.md
+
+commands: env  ## write docs/reference/commands.md from the parsers of both programs
+	$(BIN)/python tests/commands_page.py
 
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-package sealift-schemas \
