@@ -205,6 +205,19 @@ def test_a_tree_gets_the_prefix_that_it_was_moved_to(target, place):
         rollback(change(moved))
 
 
+def test_a_prefix_that_was_moved_says_what_to_do(target, place, capsys):
+    target.carry(tool(content=b"two\n"), python())
+    target.install(link=True)
+    moved = move(target, place)
+    assert cli.main(["list", "--prefix", str(moved.prefix.path)]) == 0
+    listed = capsys.readouterr().out
+    assert "(it was moved: unseal relocate tool-1.0)" in listed
+    assert "gone" not in listed
+    with pytest.raises(HostError, match=r"no link into this prefix") as caught:
+        moved.install()
+    assert "unseal relocate KEY" in str(caught.value.hint)
+
+
 def test_a_tree_that_drifted_is_not_relocated(target, place):
     moved = move(target, place)
     (moved.tree() / "lib/new").write_text("x")

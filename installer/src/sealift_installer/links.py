@@ -288,9 +288,13 @@ def _check_ours(prefix: Prefix, path: Path) -> None:
             return
         if target is not None and _is_inside(prefix, target):
             return
+        moved = target is not None and not target.exists()
     raise HostError(
         f"{printable(str(path))} is there already, and it is no link into this prefix",
-        hint="move it away and run the command again",
+        hint="if the prefix was moved: unseal relocate KEY, for each that unseal list shows; "
+        "else move it away and run the command again"
+        if moved
+        else "move it away and run the command again",
     )
 
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 from sealift_installer.errors import SealiftError, printable
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from sealift_installer.inspect import ArchiveFacts, BundleFacts
     from sealift_installer.records import Record
     from sealift_installer.report import InstallReport, Outcome
@@ -122,8 +124,12 @@ def _some(paths: Sequence[str]) -> str:
     return f"{shown} and {rest} more" if rest > 0 else shown
 
 
-def list_lines(records: Iterable[tuple["Record", bool]]) -> Iterator[str]:
-    """Yield what is installed; the flag says whether its directory is there."""
-    for record, there in records:
-        gone = "" if there else "  (its directory is gone)"
-        yield f"{record.name}  {printable(record.path)}{gone}"
+def list_lines(records: Iterable[tuple["Record", "Path | None"]]) -> Iterator[str]:
+    """Yield what is installed, and where it stands; None: its directory is gone."""
+    for record, tree in records:
+        note = ""
+        if tree is None:
+            note = "  (its directory is gone)"
+        elif str(tree) != record.path:
+            note = f"  (it was moved: unseal relocate {record.name})"
+        yield f"{record.name}  {printable(record.path)}{note}"

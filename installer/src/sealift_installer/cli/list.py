@@ -1,7 +1,6 @@
 """`unseal list`."""
 
 import argparse
-from pathlib import Path
 
 from sealift_installer.cli.options import Commands, add_command
 from sealift_installer.cli.output import prefix_of, show
@@ -17,8 +16,11 @@ def _list(options: argparse.Namespace) -> int:
     from sealift_installer.records import Records
     from sealift_installer.text import list_lines
 
-    found = Records(Prefix(prefix_of(options)).state).all()
-    records = [(record, Path(record.path).is_dir()) for record in found]
-    values = [{**record.to_json(), "there": there} for record, there in records]
-    show(options, {"installed": values}, list_lines(records))
+    prefix = Prefix(prefix_of(options))
+    found = Records(prefix.state).all()
+    # Not where the record says: after a prefix was moved, nothing of ours stands there.
+    trees = [(record, prefix.destination(record.kind, record.name)) for record in found]
+    standing = [(record, tree if tree.is_dir() else None) for record, tree in trees]
+    values = [{**record.to_json(), "there": tree is not None} for record, tree in standing]
+    show(options, {"installed": values}, list_lines(standing))
     return 0
