@@ -1,8 +1,12 @@
 import os
+import select
 import shlex
 import shutil
+import subprocess
 import sys
 from contextlib import suppress
+from functools import partial
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -104,6 +108,25 @@ def test_a_command_has_so_much_time(tmp_path, key, program):
     with pytest.raises(HostError, match="took longer than 1 seconds") as caught:
         signer.sign(b"data\n")
     assert "timeout=SECONDS" in caught.value.hint
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="there is no /proc")
+def test_what_a_command_has_started_ends_with_it(tmp_path, key):
+    """It would hold our stderr open, and `sealift ... 2>&1 | tee` would not end."""
+    reader, writer = os.pipe()
+    script = "sleep 600 & wait"
+    words = shlex.join([sys.executable, "-c", f"import os; os.system({script!r})"])
+    signer = CommandSigner.load(f"exec:public=service.pub.pem timeout=2 {words}", tmp_path)
+    os.set_inheritable(writer, True)
+    popen = subprocess.Popen
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(subprocess, "Popen", partial(popen, pass_fds=(writer,)))
+        with pytest.raises(HostError, match="took longer than 2 seconds"):
+            signer.sign(b"data\n")
+    os.close(writer)
+    assert select.select([reader], [], [], 60)[0], "somebody still holds the other end"
+    assert os.read(reader, 1) == b""
+    os.close(reader)
 
 
 def test_there_is_no_shell(tmp_path, key):

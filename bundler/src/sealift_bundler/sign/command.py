@@ -8,9 +8,11 @@ import os
 import re
 import selectors
 import shlex
+import signal
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,7 +85,7 @@ class CommandSigner:
                 try:
                     answer = self._listen(process)
                 except BaseException:
-                    process.kill()
+                    _end(process.pid)
                     raise
         if process.returncode != 0:
             raise HostError(f"the signer ended with status {process.returncode}: {name}")
@@ -117,6 +119,26 @@ class CommandSigner:
                 hint="timeout=SECONDS before the command gives it more time",
             ) from None
         return answer
+
+
+def _end(process: int) -> None:
+    """Kill the process and what it has started, where /proc tells.
+
+    What a script has started would go on, and hold our stderr open for whoever reads it to its
+    end. A process group of their own would do as well, but could not ask a person at the terminal.
+    """
+    children: dict[int, list[int]] = {}
+    for place in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError, ValueError):
+            # proc(5): the name, in parentheses, may hold anything; behind it are state and parent.
+            parent = int(place.read_bytes().rpartition(b")")[2].split()[1])
+            children.setdefault(parent, []).append(int(place.parent.name))
+    doomed = [process]
+    for each in doomed:
+        doomed += children.get(each, [])
+    for each in doomed:
+        with suppress(OSError):
+            os.kill(each, signal.SIGKILL)
 
 
 def parse_command(text: str) -> Command:
