@@ -15,7 +15,8 @@ from sealift_schemas.envelope import Envelope
 from sealift_schemas.head import Head
 from sealift_schemas.index import Entry
 from sealift_schemas.lock import Lock
-from sealift_schemas.manifest import CHUNK_SIZE, PREDICATE_TYPE, STATEMENT_TYPE, Manifest
+from sealift_schemas.manifest import PREDICATE_TYPE, STATEMENT_TYPE, Manifest
+from sealift_schemas.payload import CHUNK_SIZE
 from sealift_schemas.policy import Policy
 from sealift_schemas.provenance import Provenance
 from sealift_schemas.receipt import FIRST, Receipt

@@ -29,15 +29,9 @@ from sealift_installer.trust.roots import TrustedRoot, read_first_root
 from sealift_installer.trust.state import TrustState
 from sealift_schemas.envelope import Envelope, Signature, pre_authentication_encoding
 from sealift_schemas.index import Entry, Place, Template, count_installed
-from sealift_schemas.manifest import (
-    CHUNK_SIZE,
-    PAYLOAD_TYPE,
-    BundleFile,
-    Manifest,
-    Requirements,
-    Source,
-)
+from sealift_schemas.manifest import PAYLOAD_TYPE, Manifest, Requirements, Source
 from sealift_schemas.manifest import Archive as ManifestArchive
+from sealift_schemas.payload import CHUNK_SIZE, BundleFile
 from sealift_schemas.root import PAYLOAD_TYPE as ROOT_PAYLOAD_TYPE
 from sealift_schemas.root import SCHEMES, PublicKey, Role, Root, StreamRule
 from sealift_schemas.strictjson import encode

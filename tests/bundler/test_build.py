@@ -16,7 +16,8 @@ from sealift_bundler.write import Draft, check_output, staged
 from sealift_installer.errors import Damaged, HostError, UsageError
 from sealift_schemas.index import Entry
 from sealift_schemas.lock import Lock, LockedArchive
-from sealift_schemas.manifest import CHUNK_SIZE, Manifest, Requirements
+from sealift_schemas.manifest import Manifest, Requirements
+from sealift_schemas.payload import CHUNK_SIZE
 from workshop import PYTHON, TOOL, TOOL_FILES, Workshop, digest, pack, tree
 
 

@@ -26,8 +26,6 @@ from sealift_schemas.lock import (
     LockedWheel,
 )
 from sealift_schemas.manifest import (
-    BUNDLE_PATH,
-    CHUNK_SIZE,
     DIGEST_SOURCES,
     FORMATS,
     GLIBC,
@@ -40,11 +38,11 @@ from sealift_schemas.manifest import (
     STREAM,
     VERSION,
     Archive,
-    BundleFile,
     Manifest,
     Requirements,
     Source,
 )
+from sealift_schemas.payload import BUNDLE_PATH, CHUNK_SIZE, BundleFile
 from sealift_schemas.receipt import (
     ACTIONS,
     ArchiveIdentity,

@@ -11,7 +11,7 @@ import pytest
 from sealift_installer.bundle import Bundle
 from sealift_installer.chunks import AuthenticatedFile, read_authenticated
 from sealift_installer.errors import Damaged
-from sealift_schemas.manifest import CHUNK_SIZE, BundleFile
+from sealift_schemas.payload import CHUNK_SIZE, BundleFile
 from simulator import describe
 
 SIZE = 2 * CHUNK_SIZE + 4321

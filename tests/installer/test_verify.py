@@ -10,7 +10,7 @@ from sealift_installer import verify
 from sealift_installer.cli import main
 from sealift_installer.errors import Damaged
 from sealift_installer.verify import verify_files
-from sealift_schemas.manifest import CHUNK_SIZE
+from sealift_schemas.payload import CHUNK_SIZE
 from simulator import BundleSimulator, Member, SimArchive, small_bundle
 
 

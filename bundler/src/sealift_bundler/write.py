@@ -20,7 +20,8 @@ from sealift_installer.errors import Damaged, UsageError, host_errors, mismatch,
 from sealift_installer.trust.coverage import write_checksums
 from sealift_schemas.index import count_installed
 from sealift_schemas.lock import Lock, LockedArchive
-from sealift_schemas.manifest import CHUNK_SIZE, Archive, BundleFile, Manifest, Source
+from sealift_schemas.manifest import Archive, Manifest, Source
+from sealift_schemas.payload import CHUNK_SIZE, BundleFile
 
 # FAT32 holds files of less than 4 GiB. Parts end where a chunk ends.
 PART_SIZE = 4 * 1024 * 1024 * 1024 - CHUNK_SIZE

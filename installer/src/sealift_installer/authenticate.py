@@ -45,7 +45,8 @@ from sealift_installer.trust.state import TrustState
 from sealift_schemas.envelope import Envelope
 from sealift_schemas.index import Entry, Template, count_installed, read_lines
 from sealift_schemas.lean import dataclass, field, replace
-from sealift_schemas.manifest import PAYLOAD_TYPE, Archive, BundleFile, Manifest
+from sealift_schemas.manifest import PAYLOAD_TYPE, Archive, Manifest
+from sealift_schemas.payload import BundleFile
 from sealift_schemas.receipt import BundleIdentity
 from sealift_schemas.strictjson import DocumentError
 

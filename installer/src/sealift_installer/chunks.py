@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from sealift_installer.bundle import Bundle
 from sealift_installer.errors import Damaged, host_errors, mismatch, printable
-from sealift_schemas.manifest import CHUNK_SIZE, BundleFile
+from sealift_schemas.payload import CHUNK_SIZE, BundleFile
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

@@ -11,7 +11,7 @@ from sealift_installer.chunks import AuthenticatedFile
 from sealift_installer.cores import count_cores
 from sealift_installer.errors import Damaged, host_errors, mismatch
 from sealift_schemas.lean import dataclass
-from sealift_schemas.manifest import CHUNK_SIZE, BundleFile
+from sealift_schemas.payload import CHUNK_SIZE, BundleFile
 
 Progress = Callable[[str, int], None]
 # What stays in a core's cache between reading and hashing.

@@ -11,8 +11,8 @@ from typing import Any
 from sealift_schemas.keys import PLATFORM, TOOL_NAME
 from sealift_schemas.lean import dataclass, field
 from sealift_schemas.pattern import Pattern
+from sealift_schemas.payload import BUNDLE_PATH, CHUNK_SIZE, BundleFile
 from sealift_schemas.strictjson import (
-    SHA256,
     DocumentError,
     Fields,
     check_text,
@@ -26,8 +26,6 @@ STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 # Names under .invalid belong to nobody (RFC 2606), so no one else's page can claim to define them.
 PREDICATE_TYPE = "https://sealift.invalid/manifest/v1"
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
-# A file is authenticated in steps of this many bytes before any of them is parsed.
-CHUNK_SIZE = 4 * 1024 * 1024
 
 # From so many bytes on it pays to read one in a way of its own, with expressions to be compiled.
 _LARGE = 128 * 1024
@@ -39,10 +37,6 @@ SOURCE_KINDS = ("python", "url", "package", "captured")
 DIGEST_SOURCES = ("catalog", "spec", "index", "accepted", "captured")
 
 STREAM = Pattern(r"[a-z0-9][a-z0-9._-]{0,62}")
-# Portable names: FAT32, exFAT and Windows keep them as they are. 128 bytes hold the longest names of
-# python-build-standalone with the digest before them (108) and the number of a part behind them.
-COMPONENT = r"[A-Za-z0-9_](?:[A-Za-z0-9._+-]{0,126}[A-Za-z0-9_+-])?"
-BUNDLE_PATH = Pattern(rf"{COMPONENT}(?:/{COMPONENT}){{0,7}}")
 VERSION = Pattern(r"[A-Za-z0-9][A-Za-z0-9._+!-]{0,63}")
 INSTALLED_PATH = Pattern(r"[^/\x00-\x1f\x7f]+(?:/[^/\x00-\x1f\x7f]+)*")
 LINK_NAME = Pattern(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,99}")
@@ -51,46 +45,6 @@ GLIBC = Pattern(r"[0-9]{1,2}\.[0-9]{1,3}")
 PREFIX = Pattern(r"/[^\x00-\x1f\x7f]*[^/\x00-\x1f\x7f]")
 PLATFORM_OR_ANY = Pattern(rf"any|{PLATFORM.pattern}")
 INSTALLER_VERSION = Pattern(r"[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}")
-
-
-@dataclass(frozen=True, slots=True)
-class BundleFile:
-    """One payload file of the bundle: path, size in bytes, and its hashes."""
-
-    path: str
-    size: int
-    sha256: str
-    chunks: tuple[str, ...]
-
-    @classmethod
-    def from_json(cls, value: object, where: str) -> "BundleFile":
-        """Read one entry of `files`.
-
-        Raises:
-            DocumentError: it is malformed, or has another number of chunks than its size asks for.
-        """
-        with Fields(value, where) as fields:
-            file = cls(
-                path=fields.text("path", BUNDLE_PATH, "a portable relative path"),
-                size=fields.integer("size"),
-                sha256=fields.sha256("sha256"),
-                chunks=fields.texts("chunks", SHA256, "64 lower-case hexadecimal digits"),
-            )
-            count = -(-file.size // CHUNK_SIZE)
-            if len(file.chunks) != count:
-                fields.fail("chunks", f"{count} chunk hashes for {file.size} bytes", value)
-            if count == 1 and file.chunks[0] != file.sha256:
-                fields.fail("chunks", "the hash of the file, as it has one chunk", value)
-        return file
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the entry as JSON values."""
-        return {
-            "path": self.path,
-            "size": self.size,
-            "sha256": self.sha256,
-            "chunks": list(self.chunks),
-        }
 
 
 @dataclass(frozen=True, slots=True)

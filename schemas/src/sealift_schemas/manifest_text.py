@@ -13,8 +13,6 @@ from functools import lru_cache
 from sealift_schemas.keys import TOOL_NAME
 from sealift_schemas.lean import replace
 from sealift_schemas.manifest import (
-    BUNDLE_PATH,
-    CHUNK_SIZE,
     DIGEST_SOURCES,
     FORMATS,
     GLIBC,
@@ -27,13 +25,13 @@ from sealift_schemas.manifest import (
     SOURCE_KINDS,
     VERSION,
     Archive,
-    BundleFile,
     Manifest,
     Requirements,
     Source,
     check_consistent,
 )
 from sealift_schemas.pattern import Pattern
+from sealift_schemas.payload import BUNDLE_PATH, CHUNK_SIZE, BundleFile
 from sealift_schemas.strictjson import DocumentError
 
 # Printable ASCII without the quote and the backslash: a string that is what it looks like.

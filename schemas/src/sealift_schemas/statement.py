@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from sealift_schemas.lean import dataclass
-from sealift_schemas.manifest import BUNDLE_PATH, STATEMENT_TYPE
+from sealift_schemas.manifest import STATEMENT_TYPE
 from sealift_schemas.pattern import Pattern
+from sealift_schemas.payload import BUNDLE_PATH
 from sealift_schemas.strictjson import DocumentError, Fields, parse, shorten
 
 T = TypeVar("T")

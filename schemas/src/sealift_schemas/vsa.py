@@ -8,7 +8,8 @@ docs/reference/build-type.md. It is the payload of evidence/vsa.dsse.json.
 from typing import Any
 
 from sealift_schemas.lean import dataclass
-from sealift_schemas.manifest import BUNDLE_PATH, DIGEST_SOURCES, VERSION
+from sealift_schemas.manifest import DIGEST_SOURCES, VERSION
+from sealift_schemas.payload import BUNDLE_PATH
 from sealift_schemas.statement import (
     URI,
     Named,

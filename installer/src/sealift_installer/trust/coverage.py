@@ -17,7 +17,8 @@ from sealift_installer.bundle import (
 )
 from sealift_installer.errors import Damaged, Untrusted, mismatch, printable
 from sealift_installer.trust.keys import verify_signature
-from sealift_schemas.manifest import BundleFile, Manifest
+from sealift_schemas.manifest import Manifest
+from sealift_schemas.payload import BundleFile
 from sealift_schemas.root import Root
 
 
