@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -88,7 +89,7 @@ def test_no_more_than_so_many_work_at_a_time(tmp_path: Path):
 def test_one_that_fails_leaves_the_others_whole(error: SealiftError):
     with Jobs({"a": staged(1), "b": fails(error), "c": staged(3)}, 2, Silence()) as jobs:
         assert jobs.result("a").relocated == 1
-        with pytest.raises(type(error)) as caught:
+        with pytest.raises(type(error), match=re.escape(error.message)) as caught:
             jobs.result("b")
         assert jobs.result("c").relocated == 3
     assert isinstance(caught.value, SealiftError)

@@ -33,8 +33,8 @@ _HELD_DIRECTORIES = 64
 class TreeWriter:
     """Writes the tree `root`, which must not exist yet. Use it as a context manager.
 
-    Leaving the context closes it and no more: a tree without `finish` is unfinished, and whoever
-    chose its place removes it.
+    Leaving the context closes it and no more: a tree that is not finished is removed by whoever
+    chose its place.
 
     Args:
         root: the directory to be made; its parent exists.
