@@ -26,7 +26,9 @@ def table(scratch: Path) -> str:
     with _disk() as (folder, kind):
         cases = make_cases(bundled, scratch)
         measure(cases, folder, keep=True)
-        described = how(folder, ROUNDS, uv_version()).replace("the temporary directory's", kind)
+        described = how(folder, ROUNDS, uv_version()).replace(
+            "the temporary directory's file system", kind
+        )
     reference = next(case for case in cases if "uv" in case.name)
     rows = "\n".join(row(case, reference) for case in cases)
     return TEMPLATE.format(how=described, rows=rows)
@@ -46,7 +48,7 @@ def _disk() -> Iterator[tuple[Path, str]]:
     folder = Path(tempfile.mkdtemp(dir=place))
     try:
         subprocess.run(["chattr", "+T", folder], capture_output=True, check=False)
-        yield folder, "ext4's" if kind == "ext2/ext3" else f"{kind}'s"
+        yield folder, "ext4" if kind == "ext2/ext3" else kind
     finally:
         shutil.rmtree(folder)
 
