@@ -31,7 +31,11 @@ from sealift_schemas.spec import DEFAULT_PYTHONS, Spec
 from sealift_schemas.strictjson import DocumentError, encode
 
 
-@pytest.mark.parametrize("name", [name for name in GOOD if name not in {"spec", "envelope"}])
+# A spec is written by people, and of an envelope the bytes count: it has tests of its own.
+WRITTEN = [name for name, (kind, _) in GOOD.items() if kind not in {"spec", "envelope", "draft"}]
+
+
+@pytest.mark.parametrize("name", WRITTEN)
 def test_a_document_is_written_as_it_was_read(name: str) -> None:
     schema, document = GOOD[name]
     read: Any = READERS[schema](document)

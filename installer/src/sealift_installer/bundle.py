@@ -38,7 +38,7 @@ _LITTER_DIRECTORY = Pattern(
     r"System Volume Information|\$RECYCLE\.BIN|\.Spotlight-V100|\.Trashes|\.fseventsd"
     r"|\.TemporaryItems|\.DocumentRevisions-V100|\.Trash-[0-9]+|lost\+found|FOUND\.[0-9]{3}"
 )
-# Paths of subjects have at most eight components (sealift_schemas.manifest.BUNDLE_PATH).
+# Paths of subjects have at most eight components (sealift_schemas.payload.BUNDLE_PATH).
 _DEEPEST = 8
 _OTHER_KIND = {errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.ENXIO}
 
