@@ -279,6 +279,11 @@ def test_ways_to_name_the_file_of_a_pin(source):
         ("pkcs11:object=a?module-name=m", "one of module-path, pin-source"),
         ("pkcs11:object=a?pin-source=|command", "pin-source=file:/PATH"),
         ("pkcs11:object=a?pin-value=1234", "leave pin-value out of the pkcs11 URI"),
+        ("pkcs11:object=a;pin-value=1234", "leave pin-value out of the pkcs11 URI"),
+        ("pkcs11:object=a?PIN-VALUE=1234%", "leave pin-value out of the pkcs11 URI"),
+        ("pkcs11:object=a?pin-source=1234", "pin-source=file:/PATH"),
+        ("pkcs11:object=a?pin-source=file:1234%", "with % as %25"),
+        ("pkcs11:object=a;pin=1234", "(?s)one of token, serial.*Found: pin"),
     ],
 )
 def test_what_is_no_uri_of_a_key(text, expected):

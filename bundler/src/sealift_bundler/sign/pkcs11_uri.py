@@ -12,6 +12,8 @@ SCHEME = "pkcs11:"
 TOKEN_ATTRIBUTES = ("token", "serial", "manufacturer", "model", "slot-id", "slot-description")
 _OBJECT_ATTRIBUTES = ("object", "id", "type")
 _QUERY_ATTRIBUTES = ("module-path", "pin-source")
+# What follows may be a PIN, also where one has no place. It is not repeated in a message.
+_SECRET = re.compile(r"(pin-?[a-z]*=)[^;&?]*", re.IGNORECASE)
 _PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
@@ -33,13 +35,13 @@ def parse_uri(text: str) -> TokenUri:
         UsageError: it is none, holds a PIN, or selects by an attribute that is not known here.
     """
     path, _, query = text.removeprefix(SCHEME).partition("?")
-    attributes = _pairs(path, ";", text)
-    queries = _pairs(query, "&", text)
-    if "pin-value" in queries:
+    if "pin-value=" in text.lower():
         raise UsageError(
             "a signer must not hold its PIN: leave pin-value out of the pkcs11 URI",
             hint="it is asked for, or stands in a file: pin-source=file:/PATH",
         )
+    attributes = _pairs(path, ";", text)
+    queries = _pairs(query, "&", text)
     for name in attributes:
         if name not in (*TOKEN_ATTRIBUTES, *_OBJECT_ATTRIBUTES) and not name.startswith("x-"):
             known = ", ".join((*TOKEN_ATTRIBUTES, *_OBJECT_ATTRIBUTES))
@@ -93,7 +95,8 @@ def _pin_source(value: str, text: str) -> Path:
 
 
 def _wrong(text: str, expected: str, found: str) -> UsageError:
+    shown, instead = (printable(_SECRET.sub(r"\1...", part)) for part in (text, found))
     return UsageError(
-        f"not a signer: {printable(text)}\n  Expected: {expected}\n  Found: {printable(found)}",
+        f"not a signer: {shown}\n  Expected: {expected}\n  Found: {instead}",
         hint="RFC 7512: pkcs11:token=LABEL;object=LABEL?module-path=/PATH/TO/MODULE.so",
     )
