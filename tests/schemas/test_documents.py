@@ -30,7 +30,6 @@ from sealift_schemas.root import Root
 from sealift_schemas.spec import DEFAULT_PYTHONS, Spec
 from sealift_schemas.strictjson import DocumentError, encode
 
-
 # A spec is written by people, and of an envelope the bytes count: it has tests of its own.
 WRITTEN = [name for name, (kind, _) in GOOD.items() if kind not in {"spec", "envelope", "draft"}]
 
