@@ -216,6 +216,36 @@ def test_the_links_between_the_documents_hold() -> None:
     assert broken == []
 
 
+def anchors(page: Path) -> set[str]:
+    """The headings of a page, as they are named in addresses."""
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    headings = re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings}
+
+
+def test_the_anchors_in_the_documents_hold() -> None:
+    found = [
+        (page, name, anchor)
+        for page in tracked("*.md")
+        for name, anchor in re.findall(r"\]\(([^)\s:#]*)#([^)\s]+)\)", page.read_text())
+    ]
+    assert len(found) > 20
+    broken = [
+        f"{page.relative_to(ROOT)}: {name}#{anchor}"
+        for page, name, anchor in found
+        if anchor not in anchors(page.parent / name if name else page)
+    ]
+    assert broken == []
+
+
+def test_the_readme_has_every_page() -> None:
+    readme = ROOT / "README.md"
+    named = {(ROOT / target).resolve() for target in links(readme)}
+    pages = set(tracked("docs/**/*.md")) - set((ROOT / "docs/adr").glob("*.md"))
+    assert len(pages) > 10
+    assert pages - named == set()
+
+
 def test_decisions_are_numbered_and_dated() -> None:
     pages = sorted((ROOT / "docs/adr").glob("*.md"))
     assert [int(page.name[:4]) for page in pages] == list(range(1, len(pages) + 1))
