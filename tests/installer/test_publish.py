@@ -202,6 +202,26 @@ def test_a_journal_names_nothing_outside_of_the_staging_area(tmp_path, staging):
         target.install()
 
 
+def test_a_journal_names_an_interpreter_by_its_key(tmp_path):
+    """Its name says which links are made, so that it is read before anything is done."""
+    target = prepare(tmp_path, installed=False)
+    journal = stop_before_the_rename(target)
+    text = journal.read_text().replace('"kind": "tool"', '"kind": "interpreter"')
+    journal.write_text(text.replace("tool-1.0", "cpython-x"))
+    journal.rename(journal.with_name("cpython-x.json"))
+    with pytest.raises(HostError, match="expected an install key"):
+        target.install()
+
+
+def test_a_journal_says_nothing_to_a_terminal(tmp_path):
+    target = prepare(tmp_path, installed=False)
+    journal = stop_before_the_rename(target)
+    journal.rename(journal.with_name("x\x1b[2J.json"))
+    with pytest.raises(HostError) as caught:
+        target.install()
+    assert "\x1b" not in str(caught.value)
+
+
 def test_a_record_that_somebody_changed_is_said(tmp_path):
     target = prepare(tmp_path, installed=True)
     record = target.prefix.state / "installs" / "tool-1.0.json"

@@ -143,6 +143,7 @@ def _read(path: Path) -> Publication:
         return Publication.read(data, what=path.name, name=path.stem)
     except DocumentError as error:
         raise HostError(
-            f"the journal of an unfinished install is malformed: {printable(str(path))}\n  {error}",
+            f"the journal of an unfinished install is malformed: {printable(str(path))}\n"
+            f"  {printable(str(error))}",
             hint="a kill does not leave that. Move the file away and install again",
         ) from None

@@ -10,7 +10,7 @@ from typing import Any
 
 from sealift_installer.durable import make_directory, remove_durably, write_durably
 from sealift_installer.errors import HostError, host_errors, printable
-from sealift_schemas.keys import TOOL_NAME
+from sealift_schemas.keys import KEY, TOOL_NAME
 from sealift_schemas.lean import dataclass, field
 from sealift_schemas.manifest import (
     INSTALLED_PATH,
@@ -87,9 +87,13 @@ class Record:
     @classmethod
     def from_fields(cls, fields: Fields) -> "Record":
         """Read the fields of a record."""
+        name = fields.text("name", TOOL_NAME, "an install key or a tool's directory name")
+        kind = fields.choice("kind", KINDS)
+        if kind == "interpreter" and not KEY.fullmatch(name):
+            fields.fail("name", "an install key", name)
         return cls(
-            name=fields.text("name", TOOL_NAME, "an install key or a tool's directory name"),
-            kind=fields.choice("kind", KINDS),
+            name=name,
+            kind=kind,
             version=fields.text("version", VERSION, "a version"),
             platform=fields.text("platform", PLATFORM_OR_ANY, "a platform or any"),
             path=fields.text("path"),
@@ -181,7 +185,7 @@ class Records:
             return Record.read(data, what=path.name, name=name)
         except DocumentError as error:
             raise HostError(
-                f"the record of an install is malformed: {printable(str(path))}\n  {error}",
+                f"the record of an install is malformed: {printable(str(path))}\n  {printable(str(error))}",
                 hint="move it away; the next `unseal install` then asks about the directory",
             ) from None
 
