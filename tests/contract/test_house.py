@@ -251,7 +251,9 @@ def test_decisions_are_numbered_and_dated() -> None:
     assert [int(page.name[:4]) for page in pages] == list(range(1, len(pages) + 1))
     for page in pages:
         text = page.read_text()
-        assert text.startswith(f"# {int(page.name[:4])}. "), page.name
+        assert re.match(rf"# {int(page.name[:4])}\. .+\n\nDate: \d{{4}}-\d\d-\d\d\n", text), (
+            page.name
+        )
         for heading in ("## Status", "## Context", "## Decision", "## Consequences"):
             assert heading in text, f"{page.name} has no {heading}"
 
