@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from loopback import LoopbackServer, Redirect
 from sealift_bundler.addresses import find_flaw
 from sealift_bundler.mirrors import PBS, find_addresses
+from sealift_bundler.specfile import append_tables, read_spec
 from sealift_installer.errors import UsageError
 from workshop import Workshop
 
@@ -98,6 +100,18 @@ def test_of_several_requests_all_are_added_or_none(workshop):
     assert workshop.spec.read_bytes() == before
 
 
+def test_what_is_added_at_once_is_all_there(workshop):
+    def add(number):
+        url = f"https://h.invalid/{number}.tar.gz"
+        values = {"url": url, "name": f"t{number}", "version": "1", "sha256": "0" * 64}
+        append_tables(workshop.spec, [("url", values)])
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(add, range(24)))
+    names = [one.name for one in read_spec(workshop.spec).url]
+    assert sorted(names) == sorted(f"t{number}" for number in range(24))
+
+
 @pytest.mark.parametrize("request_text", ["pypi:", "pypi:a b", "pypi:a[x]==1", "installed:"])
 def test_what_could_never_be_found_is_not_added(request_text, workshop):
     before = workshop.spec.read_bytes()
@@ -167,6 +181,7 @@ def test_nothing_half_written_stands_in_the_way(workshop, monkeypatch):
     real, folder = os.fdopen, workshop.folder
     shutil.rmtree(workshop.site / "root")
     monkeypatch.setattr(os, "fdopen", lambda *words: FullFile(real(*words)))
+    monkeypatch.setattr(os, "fsync", lambda _: FullFile(None).write(b""))
     assert workshop.sealift("init", folder / "other") == 6
     assert workshop.sealift("key", "new", "second", "--no-passphrase") == 6
     assert workshop.sealift("root", "init", "--key", "release") == 6

@@ -4,11 +4,13 @@ from dataclasses import replace
 import pytest
 
 from loopback import LoopbackServer
+from sealift_bundler import current
 from sealift_bundler.downloads_json import downloads_json, public_url
 from sealift_bundler.lock import find_misfit, fits, read_lock, spec_digest
 from sealift_bundler.schema import find_issues
 from sealift_bundler.site import read_site
 from sealift_installer.errors import HostError, UsageError
+from sealift_schemas.manifest import Manifest
 from workshop import PYTHON, TOOL, TOOL_FILES, Workshop, digest, pack
 
 
@@ -46,6 +48,42 @@ def test_locking_again_changes_nothing(workshop, capsys):
     assert workshop.sealift("lock", "--upgrade") == 0
     assert workshop.lock.read_bytes() == before
     assert "nothing has changed" in capsys.readouterr().err
+
+
+def test_of_two_who_lock_at_once_one_counts(workshop, monkeypatch):
+    """Two locks with one sequence would become two bundles, of which a target refuses one."""
+    make_lock = current.make_lock
+
+    def overtaken(*words):
+        monkeypatch.setattr(current, "make_lock", make_lock)
+        found = make_lock(*words)
+        workshop.environment["SOURCE_DATE_EPOCH"] = "1700000100"
+        assert workshop.sealift("lock") == 0
+        return found
+
+    workshop.add_tool()
+    monkeypatch.setattr(current, "make_lock", overtaken)
+    bundle = workshop.build()
+    lock = read_lock(workshop.lock)
+    assert (lock.sequence, lock.created) == (1, "2023-11-14T22:15:00Z")
+    manifest = Manifest.read((bundle / "manifest.json").read_bytes(), limit=1 << 30)
+    assert (manifest.sequence, manifest.created) == (lock.sequence, lock.created)
+
+
+def test_a_root_that_is_new_for_two_at_once_raises_the_sequence_once(workshop, monkeypatch):
+    workshop.add_tool()
+    assert workshop.sealift("lock") == 0
+    assert workshop.sealift("root", "rotate", "--expires-days", "9", "--key", "release") == 0
+    follow_root = current.follow_root
+
+    def overtaken(*words):
+        monkeypatch.setattr(current, "follow_root", follow_root)
+        assert workshop.sealift("lock") == 0
+        return follow_root(*words)
+
+    monkeypatch.setattr(current, "follow_root", overtaken)
+    assert workshop.sealift("lock") == 0
+    assert read_lock(workshop.lock).sequence == 2
 
 
 def test_a_change_raises_the_sequence_and_is_told(workshop, capsys):

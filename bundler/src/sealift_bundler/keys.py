@@ -212,6 +212,9 @@ def write_new(path: Path, data: bytes, mode: int) -> None:
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
+            file.flush()
+            # A root that is published must not outlive its key.
+            os.fsync(descriptor)
     except OSError:
         # Half a file, from a full disk, would stand in the way of the next try.
         path.unlink()

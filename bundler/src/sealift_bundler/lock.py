@@ -12,6 +12,7 @@ from pathlib import Path
 from sealift_bundler import __version__
 from sealift_bundler.addresses import check_address
 from sealift_bundler.site import clock_time, format_time
+from sealift_bundler.turns import write_synced
 from sealift_bundler.upstream.show import describe
 from sealift_installer.errors import UsageError, host_errors, printable
 from sealift_schemas.lock import LIMIT, Lock, LockedArchive
@@ -70,7 +71,7 @@ def write_lock(path: Path, lock: Lock) -> None:
     new = path.with_name(f".{path.name}.new")
     with host_errors("cannot write the lock"):
         try:
-            new.write_bytes(lock.encode())
+            write_synced(new, lock.encode())
             new.replace(path)
         finally:
             new.unlink(missing_ok=True)

@@ -11,6 +11,7 @@ from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import AoT, Table
 
 from sealift_bundler.schema import Issue, find_issues
+from sealift_bundler.turns import turn, write_synced
 from sealift_installer.errors import UsageError, host_errors, printable
 from sealift_schemas.spec import Spec
 from sealift_schemas.strictjson import DocumentError, shorten
@@ -65,10 +66,11 @@ def append_tables(path: Path, added: Iterable[tuple[str, Mapping[str, Any]]]) ->
         UsageError: the result would break the schema; the file is then unchanged.
         HostError: it cannot be read or written.
     """
-    document = _document(path)
-    for name, values in added:
-        _append_table(document, name, values, path)
-    _write(path, tomlkit.dumps(document))
+    with turn(path.parent):
+        document = _document(path)
+        for name, values in added:
+            _append_table(document, name, values, path)
+        _write(path, tomlkit.dumps(document))
 
 
 def _append_table(
@@ -95,17 +97,18 @@ def add_keys(path: Path, keys: Sequence[str], name: str = "keys") -> None:
         UsageError: the result would break the schema; the file is then unchanged.
         HostError: it cannot be read or written.
     """
-    document = _document(path)
-    signing = document.get("signing")
-    if signing is None:
-        signing = tomlkit.table()
-        _add_blank_line(document)
-        document["signing"] = signing
-    if not isinstance(signing, Table):
-        raise UsageError(f"{path}: `signing` is no table; write [signing]")
-    listed = signing.setdefault(name, [])
-    listed.extend(key for key in keys if key not in listed)
-    _write(path, tomlkit.dumps(document))
+    with turn(path.parent):
+        document = _document(path)
+        signing = document.get("signing")
+        if signing is None:
+            signing = tomlkit.table()
+            _add_blank_line(document)
+            document["signing"] = signing
+        if not isinstance(signing, Table):
+            raise UsageError(f"{path}: `signing` is no table; write [signing]")
+        listed = signing.setdefault(name, [])
+        listed.extend(key for key in keys if key not in listed)
+        _write(path, tomlkit.dumps(document))
 
 
 def remove_keys(path: Path, keys: Sequence[str], name: str = "keys") -> None:
@@ -115,12 +118,13 @@ def remove_keys(path: Path, keys: Sequence[str], name: str = "keys") -> None:
         UsageError: the result would break the schema; the file is then unchanged.
         HostError: it cannot be read or written.
     """
-    document = _document(path)
-    listed = document.get("signing", {}).get(name, [])
-    for key in keys:
-        if key in listed:
-            listed.remove(key)
-    _write(path, tomlkit.dumps(document))
+    with turn(path.parent):
+        document = _document(path)
+        listed = document.get("signing", {}).get(name, [])
+        for key in keys:
+            if key in listed:
+                listed.remove(key)
+        _write(path, tomlkit.dumps(document))
 
 
 def find_line(text: str, path: Sequence[str | int]) -> int | None:
@@ -218,7 +222,7 @@ def _write(path: Path, text: str) -> None:
     new = path.with_name(f".{path.name}.new")
     with host_errors("cannot write the spec"):
         try:
-            new.write_text(text, "utf-8")
+            write_synced(new, text.encode())
             read_spec(new)
             new.replace(path)
         finally:
