@@ -217,7 +217,7 @@ def test_a_journal_says_nothing_to_a_terminal(tmp_path):
     target = prepare(tmp_path, installed=False)
     journal = stop_before_the_rename(target)
     journal.rename(journal.with_name("x\x1b[2J.json"))
-    with pytest.raises(HostError) as caught:
+    with pytest.raises(HostError, match="is malformed") as caught:
         target.install()
     assert "\x1b" not in str(caught.value)
 
