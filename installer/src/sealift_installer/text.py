@@ -18,12 +18,12 @@ _SHOWN = 5
 
 
 def size(count: int) -> str:
-    """Return a number of bytes for people: 512 B, 3.4 MB."""
+    """Return a number of bytes for people: 512 B, 3.4 MiB."""
     value = float(count)
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if value < 1000 or unit == "TB":  # noqa: PLR2004 - decimal units
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if value < 1024 or unit == "TiB":  # noqa: PLR2004 - binary units
             return f"{count} B" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
+        value /= 1024
     raise AssertionError("unreachable")
 
 
