@@ -108,7 +108,7 @@ def _import_pkcs11() -> Any:
     except ImportError:
         raise HostError(
             "signing with a token needs python-pkcs11, which is not installed",
-            hint="pip install 'sealift[hsm]'",
+            hint="pip install 'sealift[hsm]', or in a checkout: pip install './bundler[hsm]'",
         ) from None
     return pkcs11
 
