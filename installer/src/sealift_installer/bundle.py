@@ -51,6 +51,15 @@ class Listing:
     litter: tuple[str, ...]
 
 
+class _Found:
+    """What a walk has seen so far; `count` counts directories too."""
+
+    def __init__(self) -> None:
+        self.sizes: dict[str, int] = {}
+        self.litter: list[str] = []
+        self.count = 0
+
+
 def is_control(name: str) -> bool:
     """Tell whether `name` belongs to the control set, by its exact pattern."""
     return (
@@ -130,17 +139,10 @@ class Bundle:
             Damaged: a link, a special file, too many files, or too deep.
             HostError: the bundle cannot be read.
         """
-        sizes: dict[str, int] = {}
-        litter: list[str] = []
+        found = _Found()
         with host_errors("cannot list the bundle"):
-            for count, (name, status) in enumerate(self._walk("", 1), start=1):
-                if count > self.limits.bundle_files:
-                    raise Damaged(f"more than {self.limits.bundle_files} files in the bundle")
-                if status is None:
-                    litter.append(name)
-                elif stat.S_ISREG(status.st_mode):
-                    sizes[name] = status.st_size
-        return Listing(sizes, tuple(sorted(litter)))
+            self._walk("", 1, found)
+        return Listing(found.sizes, tuple(sorted(found.litter)))
 
     def names(self) -> tuple[frozenset[str], tuple[str, ...]]:
         """Return the paths of all files, litter apart. Raises what `scan` raises."""
@@ -198,26 +200,31 @@ class Bundle:
             descriptor = inner
         return descriptor
 
-    def _walk(self, folder: str, depth: int) -> Iterator[tuple[str, os.stat_result | None]]:
-        """Yield path and status of all that stands below `folder`; None for litter."""
-        with os.scandir(self.path / folder) as entries:
-            found = sorted(entries, key=lambda entry: entry.name)
-        for entry in found:
-            path = f"{folder}/{entry.name}" if folder else entry.name
+    def _walk(self, folder: str, depth: int, found: _Found) -> None:
+        """Put what stands below `folder` into `found`."""
+        with os.scandir(self.path / folder) as listed:
+            entries = sorted(listed, key=lambda entry: entry.name)
+        found.count += len(entries)
+        if found.count > self.limits.bundle_files:
+            raise Damaged(f"more than {self.limits.bundle_files} files in the bundle")
+        before = f"{folder}/" if folder else ""
+        for entry in entries:
+            path = before + entry.name
             status = entry.stat(follow_symlinks=False)
-            if stat.S_ISDIR(status.st_mode):
-                if depth == 1 and _LITTER_DIRECTORY.fullmatch(entry.name):
-                    yield f"{path}/", None
-                    continue
-                if depth >= _DEEPEST:
-                    raise Damaged(f"too deep in the bundle: {printable(path)}")
-                yield path, status
-                yield from self._walk(path, depth + 1)
-            elif stat.S_ISREG(status.st_mode):
-                yield path, None if _LITTER_FILE.fullmatch(entry.name) else status
-            else:
+            if stat.S_ISREG(status.st_mode):
+                if _LITTER_FILE.fullmatch(entry.name) is None:
+                    found.sizes[path] = status.st_size
+                else:
+                    found.litter.append(path)
+            elif not stat.S_ISDIR(status.st_mode):
                 kind = "a link" if stat.S_ISLNK(status.st_mode) else "a special file"
                 raise Damaged(f"{kind} in the bundle, which has only files: {printable(path)}")
+            elif depth == 1 and _LITTER_DIRECTORY.fullmatch(entry.name):
+                found.litter.append(f"{path}/")
+            elif depth >= _DEEPEST:
+                raise Damaged(f"too deep in the bundle: {printable(path)}")
+            else:
+                self._walk(path, depth + 1, found)
 
 
 def _read_up_to(file: BinaryIO, most: int) -> bytes:

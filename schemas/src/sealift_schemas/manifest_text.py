@@ -7,8 +7,8 @@ stood where it has empty ones. Whatever looks otherwise is for the strict reader
 """
 
 import re
-from collections.abc import Iterator
 from functools import lru_cache
+from typing import Any
 
 from sealift_schemas.keys import TOOL_NAME
 from sealift_schemas.lean import replace
@@ -41,6 +41,11 @@ _HASH = r"[0-9a-f]{64}"
 _NUMBER = r"(0|[1-9][0-9]{0,14})"
 
 
+def _inside(pattern: Pattern) -> str:
+    """Return a pattern that allows neither quotes nor more than ASCII, to stand in a longer one."""
+    return f"(?:{pattern.pattern})"
+
+
 def _list(item: str, indent: int) -> str:
     """Return the pattern of what stands between the brackets of a list; its items are one group."""
     space = "\\n" + " " * indent
@@ -48,13 +53,14 @@ def _list(item: str, indent: int) -> str:
 
 
 _FILE = re.compile(
-    r'\n      \{\n        "path": "(' + _TEXT + r')",\n        "size": ' + _NUMBER
+    r'\n      \{\n        "path": "(' + _inside(BUNDLE_PATH)
+    + r')",\n        "size": ' + _NUMBER
     + r',\n        "sha256": "(' + _HASH + r')",\n        "chunks": \['
     + _list(f'"{_HASH}"', 10) + r"\]\n      \}(,?)"
 )  # fmt: skip
 _ARCHIVE = re.compile(
-    r'\n      \{\n        "name": "(' + _TEXT + r')",\n        "kind": "(' + "|".join(KINDS)
-    + r')",\n        "version": "(' + _TEXT + r')",\n        "platform": "(' + _TEXT
+    r'\n      \{\n        "name": "(' + _inside(TOOL_NAME) + r')",\n        "kind": "(' + "|".join(KINDS)
+    + r')",\n        "version": "(' + _inside(VERSION) + r')",\n        "platform": "(' + _inside(PLATFORM_OR_ANY)
     + r')",\n        "format": "(' + "|".join(FORMATS).replace(".", r"\.")
     + r')",\n        "size": ' + _NUMBER + r',\n        "sha256": "(' + _HASH
     + r')",\n        "parts": \[' + _list(f'"{_TEXT}"', 10)
@@ -65,9 +71,9 @@ _ARCHIVE = re.compile(
     + r')",\n          "digest_source": "(' + "|".join(DIGEST_SOURCES)
     + r')"\n        \},(?:\n        "prefix": "(' + _TEXT + r')",)?'
     + r'(?:\n        "interpreter": "(' + _TEXT + r')",)?\n        "links": \{'
-    + _list(f'"{_TEXT}": "{_TEXT}"', 10)
-    + r'\},\n        "requires": \{(?:\n          "glibc": "(' + _TEXT + r')",)?'
-    + r'\n          "libraries": \[' + _list(f'"{_TEXT}"', 12) + r"\]\n        \}\n      \}(,?)"
+    + _list(f'"{_inside(LINK_NAME)}": "{_TEXT}"', 10)
+    + r'\},\n        "requires": \{(?:\n          "glibc": "(' + _inside(GLIBC) + r')",)?'
+    + r'\n          "libraries": \[' + _list(f'"{_inside(LIBRARY)}"', 12) + r"\]\n        \}\n      \}(,?)"
 )  # fmt: skip
 _QUOTED = re.compile(r'"([^"]*)"')
 _PAIR = re.compile(r'"([^"]*)": "([^"]*)"')
@@ -119,10 +125,11 @@ def _behind(text: str, mark: str, start: int) -> int:
     return found + len(mark)
 
 
-def _records(
-    text: str, record: re.Pattern[str], start: int
-) -> tuple[list[tuple[str | None, ...]], int]:
-    """Match one record after the other; return their groups, and where the last one ends."""
+def _records(text: str, record: re.Pattern[str], start: int) -> tuple[list[tuple[Any, ...]], int]:
+    """Match one record after the other; return their groups, and where the last one ends.
+
+    The last group is the comma that another one follows.
+    """
     found = []
     position = start
     more = ","
@@ -130,68 +137,63 @@ def _records(
         match = record.match(text, position)
         if match is None:
             raise _OtherwiseError
-        *values, more = match.groups()
-        found.append(tuple(values))
+        values = match.groups()
+        found.append(values)
+        more = values[-1]
         position = match.end()
     return found, position
 
 
-def _file(values: tuple[str | None, ...]) -> BundleFile:
-    path, size, sha256, listed = values
+def _file(values: tuple[Any, ...]) -> BundleFile:
+    path, size, sha256, listed, _ = values
     chunks = tuple(_QUOTED.findall(listed or ""))
-    file = BundleFile(_text(path, BUNDLE_PATH), int(size or 0), str(sha256), chunks)
+    file = BundleFile(path, int(size), sha256, chunks)
     count = -(-file.size // CHUNK_SIZE)
     if len(chunks) != count or (count == 1 and chunks[0] != sha256):
         raise _OtherwiseError
     return file
 
 
-def _archive(values: tuple[str | None, ...]) -> Archive:
+def _archive(values: tuple[Any, ...]) -> Archive:
     (
         name, kind, version, platform, archive_format, size, sha256, parts, index, members, unpacked,
-        source, request, url, digest_source, prefix, interpreter, links, glibc, libraries,
+        source, request, url, digest_source, prefix, interpreter, links, glibc, libraries, _,
     ) = values  # fmt: skip
     if not parts or size == "0":
         raise _OtherwiseError
     return Archive(
-        name=_text(name, TOOL_NAME),
-        kind=str(kind),
-        version=_common(version, VERSION),
-        platform=_common(platform, PLATFORM_OR_ANY),
-        format=str(archive_format),
-        size=int(size or 0),
-        sha256=str(sha256),
+        name=name,
+        kind=kind,
+        version=version,
+        platform=platform,
+        format=archive_format,
+        size=int(size),
+        sha256=sha256,
         # That these two are paths of `files`, which were compared, is checked with the whole.
         parts=tuple(_QUOTED.findall(parts)),
-        index=str(index),
-        members=int(members or 0),
-        unpacked=int(unpacked or 0),
-        source=Source(str(source), str(request), str(url), str(digest_source)),
+        index=index,
+        members=int(members),
+        unpacked=int(unpacked),
+        source=Source(source, request, url, digest_source),
         prefix=None if prefix is None else _text(prefix, PREFIX),
         interpreter=None if interpreter is None else _text(interpreter, INSTALLED_PATH),
-        links=dict(_links(links or "")),
+        links=_links(links) if links else {},
         requires=Requirements(
-            glibc=None if glibc is None else _text(glibc, GLIBC),
-            libraries=tuple(_text(name, LIBRARY) for name in _QUOTED.findall(libraries or "")),
+            glibc=glibc, libraries=tuple(_QUOTED.findall(libraries)) if libraries else ()
         ),
     )
 
 
-@lru_cache(maxsize=256)  # versions and platforms come again and again
-def _common(text: str | None, pattern: Pattern) -> str:
-    return _text(text, pattern)
+def _links(listed: str) -> dict[str, str]:
+    pairs = _PAIR.findall(listed)
+    links = {link: _text(path, INSTALLED_PATH) for link, path in pairs}
+    if len(links) != len(pairs):
+        raise _OtherwiseError
+    return links
 
 
-def _links(listed: str) -> Iterator[tuple[str, str]]:
-    seen = set()
-    for link, path in _PAIR.findall(listed):
-        if link in seen:
-            raise _OtherwiseError
-        seen.add(link)
-        yield _text(link, LINK_NAME), _text(path, INSTALLED_PATH)
-
-
-def _text(text: str | None, pattern: Pattern) -> str:
-    if text is None or pattern.fullmatch(text) is None:
+@lru_cache(maxsize=256)  # the paths of programs come again and again
+def _text(text: str, pattern: Pattern) -> str:
+    if pattern.fullmatch(text) is None:
         raise _OtherwiseError
     return text
