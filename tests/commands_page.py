@@ -160,17 +160,19 @@ def _walk_typer(command, name: str) -> Iterator[Command]:
 
 
 def _row_of_typer(each, name: str) -> Row:
+    said = isinstance(each.default, str | Path)
+    default = f". Default: `{each.default}`." if said else ""
     if not each.opts[0].startswith("-"):
         assert each.metavar, f"{name}: an argument has no metavar: {each.opts}"
         word = each.metavar + ("..." if each.nargs == -1 else "")
-        return Row(word if each.required else f"[{word}]", each.required, each.help)
+        written = word if each.required else f"[{word}]"
+        return Row(written, each.required, each.help.rstrip(".") + default)
     written = ", ".join(f"`{option}`" for option in [*each.opts, *each.secondary_opts])
     if not each.is_flag:
         assert each.metavar, f"{name}: an option has no metavar: {each.opts}"
         written = ", ".join(f"`{option} {each.metavar}`" for option in each.opts)
     again = " Repeatable." if each.multiple and "epeat" not in each.help else ""
-    default = f" Default: {each.default}." if isinstance(each.default, str) else ""
-    return Row(written, each.required, each.help + again + default)
+    return Row(written, each.required, (each.help + again).rstrip(".") + default)
 
 
 def list_unseal() -> Iterator[Command]:
