@@ -314,6 +314,18 @@ def test_another_key_than_before(hosts):
     assert "was not given" in problems(ask(early, late, keys=[new]))[0]
 
 
+def test_a_host_that_signs_for_another(hosts):
+    """Whoever is root on one host could else write what another one is to have said."""
+    keys = [key_file(hosts[0]), key_file(hosts[1])]
+    exports = [host.export() for host in hosts]
+    assert ask(*exports, keys=keys).good
+    stolen, own = (host.target.prefix.state / "host.key.pem" for host in reversed(hosts))
+    shutil.copy(stolen, own)
+    said = problems(ask(*exports, hosts[0].export(), keys=keys))
+    assert len(said) == 1
+    assert "signed by the key of another record, that of " in said[0]
+
+
 def test_an_export_with_a_broken_chain(hosts):
     file = hosts[0].export()
     lines = file.read_bytes().splitlines(keepends=True)

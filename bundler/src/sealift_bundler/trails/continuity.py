@@ -185,7 +185,7 @@ def _holds(line: Line, digest: str) -> bool:
 
 
 def check_signatures(lines: Sequence[Line], keys: Mapping[str, PublicKey]) -> None:
-    """Check the signatures of the heads, and that a record is signed by one key throughout.
+    """Check the signatures of the heads, that a record is signed by one key, and that by it alone.
 
     With `keys`, each head must be signed by one of them. What is wrong is added to the lines.
     """
@@ -201,6 +201,27 @@ def check_signatures(lines: Sequence[Line], keys: Mapping[str, PublicKey]) -> No
             f"signed by {line.newest.keyid or 'nobody'}, before by {keyid}"
             for keyid in sorted(filter(None, others))
         ]
+    _check_owners(lines)
+
+
+def _check_owners(lines: Sequence[Line]) -> None:
+    """Add to the lines that two records are signed by one key.
+
+    A key never leaves its host: with that of one host somebody could sign what another one is to
+    have said. A host that was renamed or moved goes on with its record, and so with its first
+    receipt.
+    """
+    records: dict[str, Source] = {}
+    for line in lines:
+        for source in (line.newest, *line.earlier):
+            if source.keyid is None:
+                continue
+            other = records.setdefault(source.keyid, source)
+            if other.export.head.first != source.export.head.first:
+                line.problems.append(
+                    f"{source.path}: signed by the key of another record, that of {other.path}: "
+                    f"{source.keyid}"
+                )
 
 
 def _flaw(source: Source, keys: Mapping[str, PublicKey]) -> str | None:
