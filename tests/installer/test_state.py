@@ -122,6 +122,17 @@ def test_a_receipt_that_no_reader_would_take_is_not_written(target):
     assert (target.file.read_bytes(), target.log.read_bytes()) == before
 
 
+@pytest.mark.parametrize("clock", ["10000-01-01T00:00:00Z", "12-01-01T00:00:00Z"])
+def test_a_receipt_that_nobody_could_read_is_not_written(target, clock):
+    """A clock with an empty battery says anything, and the last receipt is read by each command."""
+    before = target.file.read_bytes(), target.lines()
+    with pytest.raises(HostError, match=r"no receipt can be written: .*clock") as caught:
+        target.store.record(target.after(target.state, 3), replace(INSTALL, clock=clock))
+    assert "such as the clock" in caught.value.hint
+    assert (target.file.read_bytes(), target.lines()) == before
+    assert target.store.load() == target.state
+
+
 def test_another_root_file(target, tmp_path):
     other = BundleSimulator(tmp_path / "other")
     path = target.file.parent / "roots" / "1.root.dsse.json"

@@ -93,8 +93,7 @@ class StateStore:
         self._complete(state)
         number = state.receipts + 1
         line = event.receipt(number, state.head, state.floor, state.sha256).encode()
-        if len(line) > LINE_LIMIT:
-            raise HostError("a receipt would be too long")
+        _check_readable(line)
         after = replace(state, receipts=number, head=hash_line(line), last=line)
         with host_errors("cannot write the state"):
             self._write_roots(state.root)
@@ -205,6 +204,23 @@ class StateStore:
         if not path.exists() or path.read_bytes() != newest.envelope:
             write_durably(path, newest.envelope)
             sync_directory(self.directory)
+
+
+def _check_readable(line: bytes) -> None:
+    """Check that a receipt can be read again: else it would be the last one of its prefix.
+
+    Raises:
+        HostError: it cannot, for its length, or for what this host says: a clock past 9999.
+    """
+    if len(line) > LINE_LIMIT:
+        raise HostError("a receipt would be too long")
+    try:
+        Receipt.read(line, what="the receipt")
+    except DocumentError as error:
+        raise HostError(
+            f"no receipt can be written: {printable(str(error))}",
+            hint="mend what is named, such as the clock, and run the command again",
+        ) from None
 
 
 def _stored_name(version: int) -> str:
