@@ -65,6 +65,22 @@ def test_a_passphrase_comes_from_a_file_or_a_descriptor(founded, tmp_path):
     load_private(founded.site / "keys" / "piped.key.pem", lambda _: b"battery staple")
 
 
+@pytest.mark.parametrize("options", [("file", "fd"), ("file", "none"), ("fd", "none")])
+def test_ways_to_a_passphrase_exclude_each_other(founded, tmp_path, capsys, options):
+    """A key that somebody meant to encrypt must not be written in the clear."""
+    secret = tmp_path / "secret"
+    secret.write_text("hunter2\n")
+    words = {
+        "file": ("--passphrase-file", secret),
+        "fd": ("--passphrase-fd", "0"),
+        "none": ("--no-passphrase",),
+    }
+    given = [word for option in options for word in words[option]]
+    assert founded.sealift("key", "new", "both", *given) == 2
+    assert options[0] in capsys.readouterr().err
+    assert not list((founded.site / "keys").glob("both*"))
+
+
 def test_an_empty_passphrase_is_refused(founded, tmp_path, capsys):
     secret = tmp_path / "secret"
     secret.write_bytes(b"\n")

@@ -182,6 +182,7 @@ def test_signing_a_bundle_takes_the_pin_from_where_the_uri_says(token, tmp_path)
         ("token=sealift;object=release?module-path=/none.so", 6, "cannot load the PKCS #11 module"),
         ("token=sealift;object=release?module-path=/bin/sh", 6, "cannot load the PKCS #11 module"),
         ("token=sealift;object=release?module-path=M&pin-source=/none", 6, "cannot read the PIN"),
+        ("token=sealift;object=release?module-path=M&pin-source=/dev/null", 2, "the PIN of the"),
     ],
 )
 def test_what_does_not_lead_to_one_key(token, uri, code, expected):

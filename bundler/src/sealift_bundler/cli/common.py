@@ -124,7 +124,12 @@ def say_error(error: SealiftError) -> None:
 
 
 def passphrase_source(file: Path | None, descriptor: int | None) -> "AskSecret | None":
-    """Return where passphrases and PINs come from: a file, a descriptor, the terminal, or nowhere."""
+    """Return where passphrases and PINs come from: a file, a descriptor, the terminal, or nowhere.
+
+    Raises:
+        UsageError: both a file and a descriptor are given, or nothing can be read from it.
+    """
+    _refuse_both(file, descriptor)
     if file is not None:
         return lambda _: _first_line(file)
     if descriptor is not None:
@@ -142,6 +147,7 @@ def new_passphrase(file: Path | None, descriptor: int | None) -> bytes:
     Raises:
         UsageError: it is empty, the two differ, or nobody can be asked.
     """
+    _refuse_both(file, descriptor)
     if file is not None or descriptor is not None:
         given = _first_line(file if descriptor is None else descriptor)
     elif sys.stdin.isatty():
@@ -156,6 +162,11 @@ def new_passphrase(file: Path | None, descriptor: int | None) -> bytes:
     if not given:
         raise UsageError("the passphrase is empty", hint="say --no-passphrase for a plain key")
     return given
+
+
+def _refuse_both(file: Path | None, descriptor: int | None) -> None:
+    if file is not None and descriptor is not None:
+        raise UsageError("--passphrase-file and --passphrase-fd exclude each other")
 
 
 def _fit(line: str) -> str:

@@ -59,6 +59,8 @@ def key_new(  # noqa: PLR0913 - the options of the command
         raise UsageError(
             f"unknown scheme: {printable(scheme)}", hint="one of " + ", ".join(SHORT_NAMES)
         )
+    if no_passphrase and not (passphrase_file is None and passphrase_fd is None):
+        raise UsageError("--no-passphrase leaves nothing to --passphrase-file and --passphrase-fd")
     place = _place(site)
     files = find_key(name, place)
     step = _next_step(place, name, files.public)

@@ -166,6 +166,9 @@ def _log_in(pkcs11: Any, token: Any, uri: TokenUri, ask: AskSecret | None) -> _L
         pin = pkcs11.PROTECTED_AUTH
     elif pkcs11.TokenFlag.LOGIN_REQUIRED in token.flags:
         pin = _pin(token, uri, ask)
+        if not pin:
+            # The token would count it as a wrong one.
+            raise UsageError(f"the PIN of the token {printable(token.label)} is empty")
     try:
         session = token.open(user_pin=pin)
     except pkcs11.PinIncorrect:
