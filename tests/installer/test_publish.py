@@ -1,5 +1,6 @@
 """A kill at any point leaves something that works, and the next run finishes or cleans up."""
 
+import errno
 import os
 import shutil
 import signal
@@ -169,6 +170,25 @@ def test_a_full_disk_at_each_point(place, installed, step):
         assert target.install(link=True).exit_code == 0
         check_finished(target, new, receipts)
     assert point > 20
+
+
+def test_a_tree_of_a_lower_layer_stays_as_it_is(tmp_path, monkeypatch):
+    """In a container, what its image brought cannot be renamed."""
+    target = prepare(tmp_path, installed=True)
+    old = content(target.tree())
+
+    def refuse(_, second):
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), str(second))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(publish, "exchange", refuse)
+        error = target.install().outcomes[0].error
+    assert error is not None
+    assert "a lower layer of the file system holds the tree" in error.message
+    assert "--prefix" in str(error.hint)
+    assert content(target.tree()) == old
+    assert target.leftovers() == []
+    assert target.install().exit_code == 0
 
 
 def test_a_journal_that_somebody_changed_is_not_obeyed(tmp_path):

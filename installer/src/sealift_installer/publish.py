@@ -8,7 +8,9 @@ taken back, after it everything is finished.
 To roll back is to publish the tree that was kept, to uninstall is to rename a tree away.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from errno import EXDEV
 from pathlib import Path
 
 from sealift_installer.durable import make_directory, sync_directory
@@ -53,7 +55,8 @@ def publish(prefix: Prefix, publication: Publication, account: Account) -> None:
             the next run has to finish what follows.
     """
     try:
-        with host_errors(_FAILURES.get(publication.action, "cannot publish the install")):
+        failure = _FAILURES.get(publication.action, "cannot publish the install")
+        with host_errors(failure), _layers_named(failure):
             Journal(prefix).open(publication)
             _rename(prefix, publication)
     except BaseException:
@@ -68,6 +71,25 @@ _FAILURES = {
     "rollback": "cannot roll back",
     "relocate": "cannot put the relocated tree in its place",
 }
+
+
+@contextmanager
+def _layers_named(failure: str) -> Iterator[None]:
+    """Say what is the matter where a directory cannot be renamed to a place beside it.
+
+    overlayfs keeps what a lower layer holds, such as the image of a container, where it is.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno != EXDEV:
+            raise
+        name = printable(str(error.filename))
+        raise HostError(
+            f"{failure}: a lower layer of the file system holds the tree: {name}",
+            hint="make the change where that layer is made, such as the container's image, "
+            "or choose another directory with --prefix",
+        ) from error
 
 
 def recover(
