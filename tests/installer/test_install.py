@@ -451,6 +451,15 @@ def test_an_interpreter_that_fails_is_not_published(target, fields, code, messag
     assert target.leftovers() == []
 
 
+def test_what_an_interpreter_says_is_cut_and_escaped(target):
+    flood = "head -c 30000000 /dev/zero | tr '\\0' '\\033' >&2"
+    target.carry(python(script=f"#!/bin/sh\n{flood}\nexit 3\n"))
+    (outcome,) = target.install().outcomes
+    assert outcome.error is not None
+    assert outcome.error.message.endswith("x1b")
+    assert len(outcome.error.message) < 20_000
+
+
 def test_an_interpreter_that_hangs_is_given_up(target, monkeypatch):
     monkeypatch.setattr(smoke, "_SECONDS", 0.2)
     target.carry(python(script="#!/bin/sh\nexec sleep 60\n"))

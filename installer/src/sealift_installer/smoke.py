@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _SECONDS = 120
 _ANSWER_LIMIT = 64 * 1024
 _MESSAGE_LINES = 5
+_MESSAGE_LIMIT = 4096  # bytes
 # It sees none of the caller's.
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
 
@@ -94,7 +95,8 @@ def _judge(data: bytes, tree: Path, name: str, prefix: Path) -> None:
             value = fields.take("configured")
             configured = None if value is None else str(value)
     except DocumentError as error:
-        raise Damaged(f"the interpreter of {name} gives no sensible answer: {error}") from None
+        said = printable(str(error))
+        raise Damaged(f"the interpreter of {name} gives no sensible answer: {said}") from None
     key = InstallKey.parse(name)
     _compare(name, "implementation and version", f"{key.implementation} {key.version}",
              f"{implementation} {version}")  # fmt: skip
@@ -201,7 +203,7 @@ def _take_answer(process: "subprocess.Popen[bytes]", name: str) -> bytes:
             f"the interpreter of {name} did not answer within {_SECONDS} seconds"
         ) from None
     if process.returncode != 0:
-        lines = complaint.splitlines()[-_MESSAGE_LINES:]
+        lines = complaint[-_MESSAGE_LIMIT:].splitlines()[-_MESSAGE_LINES:]
         said = "".join(f"\n  {printable(line)}" for line in lines)
         how = _ending(process.returncode)
         raise HostError(f"the interpreter of {name} does not run on this host: {how}{said}")
