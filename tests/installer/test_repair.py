@@ -215,6 +215,9 @@ def test_a_prefix_that_was_moved_says_what_to_do(target, place, capsys):
     assert "gone" not in listed
     with pytest.raises(HostError, match=r"no link into this prefix") as caught:
         moved.install()
+    target.prefix.path.symlink_to(moved.prefix.path)
+    assert cli.main(["list", "--prefix", str(moved.prefix.path)]) == 0
+    assert "moved:" not in capsys.readouterr().out
     assert "unseal relocate KEY" in str(caught.value.hint)
 
 

@@ -124,12 +124,20 @@ def _some(paths: Sequence[str]) -> str:
     return f"{shown} and {rest} more" if rest > 0 else shown
 
 
+def _is_same(tree: "Path", path: str) -> bool:
+    """Tell whether `path` is `tree`, be it by another name: a prefix can be reached by a link."""
+    try:
+        return str(tree) == path or tree.samefile(path)
+    except OSError:
+        return False
+
+
 def list_lines(records: Iterable[tuple["Record", "Path | None"]]) -> Iterator[str]:
     """Yield what is installed, and where it stands; None: its directory is gone."""
     for record, tree in records:
         note = ""
         if tree is None:
             note = "  (its directory is gone)"
-        elif str(tree) != record.path:
+        elif not _is_same(tree, record.path):
             note = f"  (it was moved: unseal relocate {record.name})"
         yield f"{record.name}  {printable(record.path)}{note}"
