@@ -3,7 +3,7 @@
 The sequence is raised whenever something changed, and all times in a bundle come from `created`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from sealift_schemas.keys import PLATFORM, TOOL_NAME
@@ -20,8 +20,9 @@ from sealift_schemas.manifest import (
     read_links,
 )
 from sealift_schemas.pattern import Pattern
+from sealift_schemas.pieces import encode_pieces, parse_large
 from sealift_schemas.spec import EACH
-from sealift_schemas.strictjson import DocumentError, Fields, encode, parse, shorten
+from sealift_schemas.strictjson import DocumentError, Fields, shorten
 from sealift_schemas.upstream import TrustedRootFile, UpstreamEvidence, read_evidence
 
 FORMAT = 1
@@ -233,7 +234,9 @@ class Lock:
         Raises:
             DocumentError: they are no lock of this format.
         """
-        with Fields(parse(data, what=what, limit=LIMIT), what) as fields:
+        lists = {("archives",): LockedArchive.from_json}
+        value = parse_large(data, what=what, limit=LIMIT, lists=lists)
+        with Fields(value, what) as fields:
             fields.constant("format", FORMAT)
             lock = cls(
                 stream=fields.text("stream", STREAM, "a stream's name"),
@@ -257,8 +260,8 @@ class Lock:
         _check_distinct(lock.archives, what)
         return lock
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the lock as JSON values."""
+    def to_json(self, collect: Callable[[Iterator[Any]], Any] = list) -> dict[str, Any]:
+        """Return the lock as JSON values; `collect` makes its long list."""
         expires = {} if self.expires is None else {"expires": self.expires}
         expansions = [expansion.to_json() for expansion in self.expansions]
         trusted = self.trusted_root
@@ -270,7 +273,7 @@ class Lock:
             **expires,
             "spec": self.spec,
             "catalogs": [catalog.to_json() for catalog in self.catalogs],
-            "archives": [archive.to_json() for archive in self.archives],
+            "archives": collect(archive.to_json() for archive in self.archives),
             "wheels": [wheel.to_json() for wheel in self.wheels],
             **({"expansions": expansions} if expansions else {}),
             **({} if trusted is None else {"trusted_root": trusted.to_json()}),
@@ -279,7 +282,7 @@ class Lock:
 
     def encode(self) -> bytes:
         """Return the bytes of the file: indented, so that a diff can be read."""
-        return encode(self.to_json(), indent=2)
+        return encode_pieces(self.to_json(iter), indent=2)
 
 
 def _check_distinct(archives: Iterable[LockedArchive], what: str) -> None:

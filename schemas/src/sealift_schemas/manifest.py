@@ -5,7 +5,7 @@ subjects are all payload files, in a DSSE envelope. Times come from the lock, so
 gives the same bytes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from sealift_schemas.keys import PLATFORM, TOOL_NAME
@@ -16,7 +16,6 @@ from sealift_schemas.strictjson import (
     DocumentError,
     Fields,
     check_text,
-    encode,
     parse,
     shorten,
 )
@@ -231,14 +230,14 @@ class Manifest:
         check_consistent(manifest, where)
         return manifest
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the whole statement as JSON values."""
+    def to_json(self, collect: Callable[[Iterator[Any]], Any] = list) -> dict[str, Any]:
+        """Return the whole statement as JSON values; `collect` makes its long lists."""
         expires = {} if self.expires is None else {"expires": self.expires}
         return {
             "_type": STATEMENT_TYPE,
-            "subject": [
+            "subject": collect(
                 {"name": file.path, "digest": {"sha256": file.sha256}} for file in self.files
-            ],
+            ),
             "predicateType": PREDICATE_TYPE,
             "predicate": {
                 "format": FORMAT,
@@ -250,14 +249,16 @@ class Manifest:
                 **expires,
                 "generator": self.generator,
                 "installer": self.installer,
-                "archives": [archive.to_json() for archive in self.archives],
-                "files": [file.to_json() for file in self.files],
+                "archives": collect(archive.to_json() for archive in self.archives),
+                "files": collect(file.to_json() for file in self.files),
             },
         }
 
     def encode(self) -> bytes:
         """Return the bytes that are signed: indented, so that people can read them."""
-        return encode(self.to_json(), indent=2)
+        from sealift_schemas.pieces import encode_pieces
+
+        return encode_pieces(self.to_json(iter), indent=2)
 
 
 def read_links(fields: Fields, name: str) -> dict[str, str]:

@@ -4,7 +4,7 @@ https://slsa.dev/spec/v1.0/provenance; what the parameters mean is in docs/refer
 It is the payload of evidence/provenance.dsse.json, signed by the role `builder`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from sealift_schemas.keys import TOOL_NAME
@@ -18,6 +18,7 @@ from sealift_schemas.manifest import (
     read_links,
 )
 from sealift_schemas.pattern import Pattern
+from sealift_schemas.pieces import encode_pieces
 from sealift_schemas.statement import (
     URI,
     Named,
@@ -26,7 +27,7 @@ from sealift_schemas.statement import (
     read_statement,
     write_statement,
 )
-from sealift_schemas.strictjson import Fields, encode
+from sealift_schemas.strictjson import Fields
 from sealift_schemas.upstream import SOURCE, UpstreamEvidence, read_evidence
 
 PATH = "evidence/provenance.dsse.json"
@@ -108,8 +109,8 @@ class Parameters:
                 archives=fields.items("archives", Wanted.from_json),
             )
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the parameters as JSON values."""
+    def to_json(self, collect: Callable[[Iterator[Any]], Any] = list) -> dict[str, Any]:
+        """Return the parameters as JSON values; `collect` makes the long list."""
         return {
             "stream": self.stream,
             "sequence": self.sequence,
@@ -119,7 +120,7 @@ class Parameters:
             "lock": self.lock,
             "pythons": list(self.pythons),
             "catalogs": list(self.catalogs),
-            "archives": [archive.to_json() for archive in self.archives],
+            "archives": collect(archive.to_json() for archive in self.archives),
         }
 
 
@@ -211,16 +212,18 @@ class Provenance:
         Raises:
             DocumentError: they are no provenance of this build type.
         """
-        subjects, parts = read_statement(data, PREDICATE_TYPE, _parts, what=what, limit=limit)
+        subjects, parts = read_statement(
+            data, PREDICATE_TYPE, _parts, lists=_LISTS, what=what, limit=limit
+        )
         return cls(subjects=subjects, **parts)
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the statement as JSON values."""
+    def to_json(self, collect: Callable[[Iterator[Any]], Any] = list) -> dict[str, Any]:
+        """Return the statement as JSON values; `collect` makes its long lists."""
         definition = {
             "buildType": BUILD_TYPE,
-            "externalParameters": self.parameters.to_json(),
+            "externalParameters": self.parameters.to_json(collect),
             "internalParameters": {"epoch": self.epoch},
-            "resolvedDependencies": [one.to_json() for one in self.dependencies],
+            "resolvedDependencies": collect(one.to_json() for one in self.dependencies),
         }
         run = {
             "builder": {
@@ -235,11 +238,18 @@ class Provenance:
             "byproducts": [one.to_json() for one in self.byproducts],
         }
         predicate = {"buildDefinition": definition, "runDetails": run}
-        return write_statement(self.subjects, PREDICATE_TYPE, predicate)
+        return write_statement(self.subjects, PREDICATE_TYPE, predicate, collect)
 
     def encode(self) -> bytes:
         """Return the bytes that are signed: indented, so that people can read them."""
-        return encode(self.to_json(), indent=2)
+        return encode_pieces(self.to_json(iter), indent=2)
+
+
+_DEFINITION = ("predicate", "buildDefinition")
+_LISTS = {
+    (*_DEFINITION, "externalParameters", "archives"): Wanted.from_json,
+    (*_DEFINITION, "resolvedDependencies"): Dependency.from_json,
+}
 
 
 def _parts(value: object, where: str) -> dict[str, Any]:

@@ -4,14 +4,15 @@ https://github.com/in-toto/attestation, spec/v1/statement.md and spec/v1/resourc
 what these allow, only what this project writes is read, so that a statement has one meaning.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from sealift_schemas.lean import dataclass
 from sealift_schemas.manifest import STATEMENT_TYPE
 from sealift_schemas.pattern import Pattern
 from sealift_schemas.payload import BUNDLE_PATH
-from sealift_schemas.strictjson import DocumentError, Fields, parse, shorten
+from sealift_schemas.pieces import parse_large
+from sealift_schemas.strictjson import DocumentError, Fields, shorten
 
 T = TypeVar("T")
 
@@ -70,14 +71,23 @@ def read_uri(fields: Fields) -> str | None:
 
 
 def read_statement(
-    data: bytes, predicate_type: str, read: Callable[[object, str], T], *, what: str, limit: int
+    data: bytes,
+    predicate_type: str,
+    read: Callable[[object, str], T],
+    *,
+    lists: Mapping[tuple[str, ...], Callable[[object, str], object]],
+    what: str,
+    limit: int,
 ) -> tuple[tuple[Subject, ...], T]:
     """Read a statement of this predicate type: its subjects, and what `read` makes of the predicate.
+
+    `lists` are the readers of its long lists, by their path from the top.
 
     Raises:
         DocumentError: it is none, or a subject's name comes twice.
     """
-    with Fields(parse(data, what=what, limit=limit), what) as fields:
+    lists = {("subject",): Subject.from_json, **lists}
+    with Fields(parse_large(data, what=what, limit=limit, lists=lists), what) as fields:
         fields.constant("_type", STATEMENT_TYPE)
         fields.constant("predicateType", predicate_type)
         subjects = fields.items("subject", Subject.from_json, minimum=1)
@@ -91,12 +101,15 @@ def read_statement(
 
 
 def write_statement(
-    subjects: Iterable[Subject], predicate_type: str, predicate: dict[str, Any]
+    subjects: Iterable[Subject],
+    predicate_type: str,
+    predicate: dict[str, Any],
+    collect: Callable[[Iterator[Any]], Any],
 ) -> dict[str, Any]:
-    """Return a statement as JSON values."""
+    """Return a statement as JSON values; `collect` makes the list of its subjects."""
     return {
         "_type": STATEMENT_TYPE,
-        "subject": [subject.to_json() for subject in subjects],
+        "subject": collect(subject.to_json() for subject in subjects),
         "predicateType": predicate_type,
         "predicate": predicate,
     }

@@ -64,10 +64,10 @@ def parse(data: bytes, *, what: str, limit: int) -> object:
     except UnicodeDecodeError as error:
         raise DocumentError(what, "UTF-8", f"an invalid byte at offset {error.start}") from None
     # Counted before the parser runs: the C scanner recurses, and its limit differs by version.
-    if _depth(text) > DEEPEST:
+    if count_levels(text) > DEEPEST:
         raise DocumentError(what, f"at most {DEEPEST} levels of nesting", "more")
     try:
-        value: object = _DECODER.decode(text)
+        value: object = STRICT_DECODER.decode(text)
     except _Refused as error:
         raise DocumentError(what, error.expected, error.found) from None
     except (ValueError, RecursionError) as error:
@@ -89,14 +89,14 @@ def encode(value: object, *, indent: int | None = None) -> bytes:
     return data.getvalue()
 
 
-class _Refused(Exception):
+class _Refused(ValueError):
     def __init__(self, expected: str, found: str) -> None:
         super().__init__(expected)
         self.expected = expected
         self.found = found
 
 
-def _depth(text: str) -> int:
+def count_levels(text: str) -> int:
     """Return how deep `text` is nested at most, brackets inside strings not counted."""
     opened = text.count("{") + text.count("[")
     if opened <= DEEPEST:
@@ -146,9 +146,15 @@ def _integer(text: str) -> int:
     return int(text)
 
 
-_DECODER = json.JSONDecoder(
+STRICT_DECODER = json.JSONDecoder(
     object_pairs_hook=_unique, parse_float=_no_float, parse_int=_integer, parse_constant=_no_float
 )
+
+
+class ReadItems(tuple[Any, ...]):
+    """What was read from the items of an array, one by one: see sealift_schemas.pieces."""
+
+    __slots__ = ()
 
 
 class Fields:
@@ -249,10 +255,12 @@ class Fields:
     def items(self, name: str, read: Callable[[object, str], T], minimum: int = 0) -> tuple[T, ...]:
         """Take an array and read each item with `read(item, place)`."""
         value = self.take(name)
-        if not isinstance(value, list):
+        if not isinstance(value, list | ReadItems):
             self.fail(name, "an array", value)
         if len(value) < minimum:
             self.fail(name, f"at least {minimum} items", value)
+        if isinstance(value, ReadItems):
+            return tuple(value)
         place = self.place(name)
         return tuple(read(item, f"{place}[{number}]") for number, item in enumerate(value))
 

@@ -5,11 +5,13 @@ own, named by a URI as that page asks for. What the levels of our own mean is in
 docs/reference/build-type.md. It is the payload of evidence/vsa.dsse.json.
 """
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from sealift_schemas.lean import dataclass
 from sealift_schemas.manifest import DIGEST_SOURCES, VERSION
 from sealift_schemas.payload import BUNDLE_PATH
+from sealift_schemas.pieces import encode_pieces
 from sealift_schemas.statement import (
     URI,
     Named,
@@ -18,7 +20,7 @@ from sealift_schemas.statement import (
     read_statement,
     write_statement,
 )
-from sealift_schemas.strictjson import DocumentError, Fields, encode, shorten
+from sealift_schemas.strictjson import DocumentError, Fields, shorten
 from sealift_schemas.upstream import UpstreamEvidence, read_evidence
 
 PATH = "evidence/vsa.dsse.json"
@@ -125,8 +127,9 @@ class Summary:
         Raises:
             DocumentError: they are no summary, or one that claims other than its checks say.
         """
+        lists = {("predicate", CHECKS): Check.from_json}
         subjects, (summary, levels, attestations) = read_statement(
-            data, PREDICATE_TYPE, _parts, what=what, limit=limit
+            data, PREDICATE_TYPE, _parts, lists=lists, what=what, limit=limit
         )
         if subjects != summary.subjects:
             raise DocumentError(f"{what}.subject", "the archives of the checks", "others")
@@ -139,8 +142,8 @@ class Summary:
             raise DocumentError(place, "the attestations of the checks", "others")
         return summary
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the statement as JSON values."""
+    def to_json(self, collect: Callable[[Iterator[Any]], Any] = list) -> dict[str, Any]:
+        """Return the statement as JSON values; `collect` makes its long lists."""
         predicate = {
             "verifier": {"id": self.verifier, "version": {"sealift": self.version}},
             "timeVerified": self.time,
@@ -150,13 +153,13 @@ class Summary:
             "verificationResult": "PASSED",
             "verifiedLevels": list(self.levels),
             "slsaVersion": SLSA_VERSION,
-            CHECKS: [check.to_json() for check in self.checks],
+            CHECKS: collect(check.to_json() for check in self.checks),
         }
-        return write_statement(self.subjects, PREDICATE_TYPE, predicate)
+        return write_statement(self.subjects, PREDICATE_TYPE, predicate, collect)
 
     def encode(self) -> bytes:
         """Return the bytes that are signed: indented, so that people can read them."""
-        return encode(self.to_json(), indent=2)
+        return encode_pieces(self.to_json(iter), indent=2)
 
 
 def _parts(value: object, where: str) -> tuple[Summary, tuple[str, ...], tuple[Named, ...]]:
