@@ -177,6 +177,26 @@ def test_streams_are_taken_as_they_are(redirection, code, told, workshop):
     assert (run.returncode, run.stderr) == (code, told)
 
 
+def test_a_locale_that_cannot_write_a_name(workshop):
+    """Python reads POSIX as UTF-8 unless told not to; other locales can still lack letters."""
+    archive = workshop.tool.rename(workshop.served / "tööl-1.0.tar.gz")
+    workshop.tool = archive
+    assert workshop.add_tool() == 0
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    program = "from sealift_bundler.cli.main import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "lock"],
+        capture_output=True,
+        cwd=workshop.site,
+        env=os.environ | workshop.environment | plain,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 6
+    assert "error: the locale has no way to write a name" in done.stderr
+    assert "LC_ALL=C.UTF-8" in done.stderr
+
+
 def test_nothing_half_written_stands_in_the_way(workshop, monkeypatch):
     real, folder = os.fdopen, workshop.folder
     shutil.rmtree(workshop.site / "root")

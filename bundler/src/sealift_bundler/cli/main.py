@@ -115,6 +115,10 @@ def _say_host(error: OSError) -> int:
 
 
 def _say_defect(error: Exception) -> int:
+    if isinstance(error, UnicodeEncodeError) and sys.getfilesystemencoding() != "utf-8":
+        tell(f"error: the locale has no way to write a name: {printable(str(error))}")
+        tell("hint: run it with a UTF-8 locale, such as LC_ALL=C.UTF-8")
+        return HostError.exit_code
     tell(f"a defect of sealift: {type(error).__name__}: {printable(str(error))}")
     tell("hint: run it again with SEALIFT_DEBUG=1 and report what it shows")
     return DEFECT
