@@ -1,6 +1,7 @@
 """`sealift receipts verify`: which host has what, and whose record was written anew."""
 
 import json
+import os
 import shutil
 
 import pytest
@@ -253,6 +254,14 @@ def test_a_receipt_that_contradicts_its_bundle(hosts, bundles, lie):
     assert ask(file, bundles=bundles[1]).good
     fleet = ask(rewrite(file, lie), bundles=bundles[1])
     assert re.match(LIES[lie], problems(fleet)[0]), problems(fleet)
+
+
+def test_a_bundle_with_a_pipe_for_a_manifest(hosts, tmp_path):
+    """Nobody writes to it: reading it would not end."""
+    (tmp_path / "sent").mkdir()
+    os.mkfifo(tmp_path / "sent/manifest.json")
+    with pytest.raises(Damaged, match=r"not a regular file in the bundle: manifest.json"):
+        ask(hosts[0].export(), bundles=[tmp_path / "sent"])
 
 
 def test_two_bundles_with_one_sequence(hosts, bundles):

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sealift_installer.bundle import MANIFEST
+from sealift_installer.bundle import MANIFEST, Bundle
 from sealift_installer.errors import documents_damaged, host_errors, printable
 from sealift_installer.limits import LIMITS
 from sealift_schemas.manifest import Archive, Manifest
@@ -62,13 +62,20 @@ def read_sent(paths: Sequence[Path]) -> Sent:
     """
     manifests = {}
     for file in (file for path in paths for file in _manifests(path)):
-        with host_errors("cannot read the manifest"), file.open("rb") as stream:
-            data = stream.read(LIMITS.envelope + 1)
+        data = _read(file)
         with documents_damaged(printable(str(file))):
             manifest = Manifest.read(data, limit=LIMITS.envelope)
         sha256 = hashlib.sha256(data).hexdigest()
         manifests[sha256] = (manifest, sha256)
     return Sent(manifests)
+
+
+def _read(file: Path) -> bytes:
+    """Return the bytes of a manifest; in a bundle it is a file, and no pipe without an end."""
+    if file.name == MANIFEST and file.exists():
+        return Bundle(file.parent).read(MANIFEST, LIMITS.envelope)
+    with host_errors("cannot read the manifest"), file.open("rb") as stream:
+        return stream.read(LIMITS.envelope + 1)
 
 
 def _manifests(path: Path) -> list[Path]:
