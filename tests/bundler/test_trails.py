@@ -323,6 +323,14 @@ def test_another_key_than_before(hosts):
     assert "was not given" in problems(ask(early, late, keys=[new]))[0]
 
 
+def test_an_export_of_before_there_was_a_key(hosts):
+    """The newest head, which is signed, vouches for all of its lines."""
+    early = hosts[0].export()
+    key = key_file(hosts[0])
+    assert ask(early, hosts[0].export(), keys=[key]).good
+    assert "not signed" in problems(ask(early, keys=[key]))[0]
+
+
 def test_a_host_that_signs_for_another(hosts):
     """Whoever is root on one host could else write what another one is to have said."""
     keys = [key_file(hosts[0]), key_file(hosts[1])]

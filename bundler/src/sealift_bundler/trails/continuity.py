@@ -191,6 +191,9 @@ def check_signatures(lines: Sequence[Line], keys: Mapping[str, PublicKey]) -> No
     """
     for line in lines:
         for source in (line.newest, *line.earlier):
+            if source.keyid is None and source in line.earlier and _within(source, line.newest):
+                # Of before the host had a key: what it says stands below the newest head too.
+                continue
             problem = _flaw(source, keys)
             if problem:
                 line.problems.append(f"{source.path}: {problem}")
@@ -222,6 +225,10 @@ def _check_owners(lines: Sequence[Line]) -> None:
                     f"{source.path}: signed by the key of another record, that of {other.path}: "
                     f"{source.keyid}"
                 )
+
+
+def _within(earlier: Source, newest: Source) -> bool:
+    return not any(continues(newest, earlier))
 
 
 def _flaw(source: Source, keys: Mapping[str, PublicKey]) -> str | None:
