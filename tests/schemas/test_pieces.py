@@ -80,7 +80,7 @@ def test_large_documents_are_read_as_small_ones(name, monkeypatch):
         replaced(good, place, value)
         for place in places(good)
         if place
-        for value in (0, "a", [], [at(good, place)])
+        for value in ("a", [], [at(good, place)])
     ]
     for document in [good, *changed]:
         outcomes = []

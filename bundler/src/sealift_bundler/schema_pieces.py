@@ -1,0 +1,85 @@
+"""Large documents against their JSON Schemas, list by list and item by item.
+
+A manifest of 1,000 archives as one tree of values would be the largest thing that a build holds.
+Here is only found that a document follows its schema; where it does not, the whole is looked at.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from sealift_schemas.pieces import parse_pieces
+from sealift_schemas.strictjson import DocumentError, ReadItems, parse
+
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
+
+Path = tuple[str, ...]
+
+# What may stand in a schema of an object, and of a list, whose items are checked by themselves.
+_OF_OBJECTS = {"$schema", "$id", "$defs", "title", "description", "type", "properties", "required"}
+_OF_OBJECTS |= {"additionalProperties"}
+_OF_LISTS = {"title", "description", "type", "items", "minItems"}
+_BEFORE_PAYLOAD, _BEHIND_PAYLOAD = b'{"payload":"', b'","payloadType":'
+
+
+def follows(validator: "Draft202012Validator", data: bytes) -> bool:
+    """Tell whether a document follows a schema; if not, it may be that only the whole can tell."""
+    rest = _without_payload(validator, data)
+    if rest is not None:
+        try:
+            return validator.is_valid(parse(rest, what="", limit=len(rest)))
+        except DocumentError:
+            return False
+    lists = dict(_lists(validator.schema, ()))
+    readers = {path: _Check(validator.evolve(schema=items)) for path, items in lists.items()}
+    value = parse_pieces(data, what="", limit=len(data), lists=readers)
+    return value is not None and validator.is_valid(_shortened(value))
+
+
+class _Check:
+    """Checks the items of a list. The first is kept, to stand for the list in the whole."""
+
+    def __init__(self, validator: "Draft202012Validator") -> None:
+        self._validator = validator
+
+    def __call__(self, item: object, place: str) -> object:
+        if not self._validator.is_valid(item):
+            raise DocumentError(place, "an item that follows the schema", "another")
+        return item if place.endswith("[0]") else None
+
+
+def _lists(schema: Any, path: Path) -> Iterator[tuple[Path, Any]]:
+    """Yield where lists stand in the document, with the schema of their items."""
+    if not isinstance(schema, dict) or not schema.keys() <= _OF_OBJECTS:
+        return
+    for name, inner in schema.get("properties", {}).items():
+        if inner.get("type") != "array":
+            yield from _lists(inner, (*path, name))
+        elif inner.keys() <= _OF_LISTS and inner.get("minItems", 0) <= 1 and "items" in inner:
+            yield (*path, name), inner["items"]
+
+
+def _shortened(value: object) -> object:
+    """Return a document with one item in each list that was read."""
+    if isinstance(value, ReadItems):
+        return list(value[:1])
+    if isinstance(value, dict):
+        return {name: _shortened(inner) for name, inner in value.items()}
+    return value
+
+
+def _without_payload(validator: "Draft202012Validator", data: bytes) -> bytes | None:
+    """Return an envelope without its payload, if that is base64 as the schema has it."""
+    schema = validator.schema
+    if not isinstance(schema, dict) or "payload" not in schema.get("properties", {}):
+        return None
+    end = data.find(_BEHIND_PAYLOAD)
+    if end < 0 or not data.startswith(_BEFORE_PAYLOAD):
+        return None
+    if schema["properties"]["payload"] != {"$ref": "#/$defs/base64"}:
+        return None
+    base64 = re.compile(schema["$defs"]["base64"]["pattern"].encode())
+    if base64.match(memoryview(data)[len(_BEFORE_PAYLOAD) : end]) is None:
+        return None
+    return _BEFORE_PAYLOAD + data[end:]
