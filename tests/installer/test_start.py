@@ -36,3 +36,20 @@ def test_verify_imports_what_it_needs(tmp_path: Path):
     modules = imported("verify", target.carry(tool()), "--prefix", target.prefix.path)
     assert "cryptography" in modules
     assert not modules & (HEAVY | {"cryptography.x509", "isal", "py7zr", "zipfile", "tarfile"})
+
+
+def test_an_interrupt_while_modules_are_imported_is_no_traceback():
+    """Most of a short command is imports, so that is where Ctrl-C finds it."""
+    code = (
+        "import sys\n"
+        "class Interrupt:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'sealift_installer.cli.arguments': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupt())\n"
+        "from sealift_installer.cli import main\n"
+        "sys.exit(main())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "list"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (130, "unseal: interrupted\n")

@@ -110,7 +110,7 @@ def test_an_interrupt_while_the_words_are_read(capsys, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli.entry, "parse", interrupt)
+    monkeypatch.setattr("sealift_installer.cli.entry.parse", interrupt)
     assert cli.main(["list"]) == 130
     assert capsys.readouterr().err == "unseal: interrupted; the next run cleans up\n"
 
