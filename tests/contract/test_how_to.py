@@ -198,7 +198,7 @@ def test_credentials_for_a_host(walk):
 def test_from_a_mirror(walk):
     page = blocks("from-a-mirror.md")
     web, folder = [block for block in page if block.kind == "sh"]
-    (site,) = [block for block in page if block.kind == "toml"]
+    site, _ = [block for block in page if block.kind == "toml"]
     node = "mirror.example.org /node/v22.0.0/node.tar.gz none"
     walk.put("web/mirror.example.org/pbs/20250529/" + NAME, walk.workshop.python)
     walk.put("web/mirror.example.org/node/v22.0.0/node.tar.gz", walk.workshop.tool)
