@@ -229,6 +229,7 @@ def _read_signed(followed: Followed) -> tuple[bytes, Signers]:
     data = bundle.read(ENVELOPE, limit)
     with documents_damaged(ENVELOPE):
         envelope = Envelope.read(data, what=ENVELOPE, limit=limit)
+    del data  # of a large bundle it is megabytes, and so is the payload
     check_type(envelope, PAYLOAD_TYPE, ENVELOPE)
     policies = followed.host.policies
     signers = Signers((), ())

@@ -121,7 +121,7 @@ class Bundle:
         """
         with self.open(name) as file, _bundle_errors(name):
             size = os.fstat(file.fileno()).st_size
-            data = b"" if size > limit else _read_up_to(file, limit + 1)
+            data = b"" if size > limit else _read_up_to(file, limit + 1, size + 1)
             if max(size, len(data)) > limit:
                 raise Damaged(
                     mismatch(
@@ -227,9 +227,13 @@ class Bundle:
                 self._walk(path, depth + 1, found)
 
 
-def _read_up_to(file: BinaryIO, most: int) -> bytes:
+def _read_up_to(file: BinaryIO, most: int, step: int) -> bytes:
+    """Read to the end, or `most` bytes, `step` at a time: of the file's size, mostly once.
+
+    To ask for all that is allowed would take that much room, however small the file is.
+    """
     parts = []
-    while most > 0 and (part := file.read(most)):
+    while most > 0 and (part := file.read(min(most, step))):
         parts.append(part)
         most -= len(part)
     return b"".join(parts)

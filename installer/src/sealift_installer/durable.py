@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Iterable
 from errno import ENOTDIR
 from pathlib import Path
 
@@ -34,8 +35,10 @@ def make_directory(path: Path, top: Path) -> None:
         path.chmod(_DIRECTORY_MODE)
 
 
-def write_durably(path: Path, data: bytes, *, mode: int = 0o644) -> None:
+def write_durably(path: Path, data: bytes | Iterable[bytes], *, mode: int = 0o644) -> None:
     """Put `data` at `path` in one step: a file beside it, synced, then a rename, synced too.
+
+    Data can come in pieces, so that all of it is never held.
 
     Raises:
         OSError: the directory is missing, full or not writable.
@@ -45,7 +48,7 @@ def write_durably(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     descriptor = os.open(temporary, _NEW_FILE, mode)
     try:
         with open(descriptor, "wb", closefd=False) as file:
-            file.write(data)
+            file.writelines((data,) if isinstance(data, bytes) else data)
         if sys.platform != "win32":
             os.fchmod(descriptor, mode)
         os.fsync(descriptor)

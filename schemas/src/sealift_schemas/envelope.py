@@ -6,6 +6,7 @@ re-encoding, so that there is one byte sequence for each (base64 has spare bits,
 
 import base64
 import binascii
+from collections.abc import Iterator
 
 from sealift_schemas.lean import dataclass
 from sealift_schemas.pattern import Pattern
@@ -15,6 +16,8 @@ from sealift_schemas.strictjson import SHA256, DocumentError, Fields, encode, pa
 BASE64 = Pattern(r"[A-Za-z0-9+/]*={0,2}")
 # From so many bytes on the payload is not given to the parser.
 _LARGE = 256 * 1024
+# Bytes that are written at a time: three of them are four digits.
+_STEP = 3 * 64 * 1024
 _BEFORE_PAYLOAD, _BEHIND_PAYLOAD = b'{"payload":"', b'","payloadType":'
 
 
@@ -57,6 +60,10 @@ class Envelope:
 
     def encode(self) -> bytes:
         """Return the canonical encoding: one line, so that sed can take it apart."""
+        return b"".join(self.pieces())
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield what `encode` returns, so that a large payload is not held in base64 as well."""
         rest = {
             "payloadType": self.payload_type,
             "signatures": [
@@ -67,9 +74,12 @@ class Envelope:
                 for signature in self.signatures
             ],
         }
-        # Base64 stands in JSON as it is. Megabytes of it would be copied by each step of `encode`.
-        payload = base64.b64encode(self.payload)
-        return b"".join((b'{"payload":"', payload, b'",', memoryview(encode(rest))[1:]))
+        yield b'{"payload":"'
+        # Base64 stands in JSON as it is.
+        for start in range(0, len(self.payload), _STEP):
+            yield base64.b64encode(memoryview(self.payload)[start : start + _STEP])
+        yield b'",'
+        yield encode(rest)[1:]
 
     @property
     def signed_bytes(self) -> bytes:
@@ -91,7 +101,7 @@ def _read_written(data: bytes, what: str) -> Envelope | None:
     end = data.find(_BEHIND_PAYLOAD)
     if end < 0 or not data.startswith(_BEFORE_PAYLOAD):
         return None
-    text = data[len(_BEFORE_PAYLOAD) : end]
+    text = memoryview(data)[len(_BEFORE_PAYLOAD) : end]
     try:
         payload = binascii.a2b_base64(text, strict_mode=True)
         rest = Envelope.read(_BEFORE_PAYLOAD + data[end:], what=what, limit=_LARGE)

@@ -7,8 +7,9 @@ stood where it has empty ones. Whatever looks otherwise is for the strict reader
 """
 
 import re
+from collections.abc import Callable, Iterable
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from sealift_schemas.keys import TOOL_NAME
 from sealift_schemas.lean import replace
@@ -33,6 +34,8 @@ from sealift_schemas.manifest import (
 from sealift_schemas.pattern import Pattern
 from sealift_schemas.payload import BUNDLE_PATH, CHUNK_SIZE, BundleFile
 from sealift_schemas.strictjson import DocumentError
+
+T = TypeVar("T")
 
 # Printable ASCII without the quote and the backslash: a string that is what it looks like.
 _TEXT = r"[ !#-\[\]-~]*"
@@ -96,23 +99,20 @@ def read_written(data: bytes) -> Manifest | None:
 def _read(text: str) -> Manifest:
     subjects = _behind(text, _SUBJECTS, 0)
     archives_at = _behind(text, _ARCHIVES, subjects)
-    archives, archives_end = _records(text, _ARCHIVE, archives_at)
+    archives, archives_end = _records(text, _ARCHIVE, archives_at, _archive)
     files_at = _behind(text, _FILES, archives_end)
-    files, files_end = _records(text, _FILE, files_at)
-    listed = tuple(map(_file, files))
-    written = ",".join(_SUBJECT % (file.path, file.sha256) for file in listed)
-    if not text.startswith(written, subjects):
-        raise _OtherwiseError
+    files, files_end = _records(text, _FILE, files_at, _file)
+    subjects_end = _behind_subjects(text, subjects, files)
     rest = (
         text[:subjects],
-        text[subjects + len(written) : archives_at],
+        text[subjects_end:archives_at],
         text[archives_end:files_at],
         text[files_end:],
     )
     head = Manifest.read("".join(rest).encode("ascii"), limit=64 * 1024)
     if head.files or head.archives:
         raise _OtherwiseError
-    manifest = replace(head, files=listed, archives=tuple(map(_archive, archives)))
+    manifest = replace(head, files=files, archives=archives)
     check_consistent(manifest, "manifest.predicate")
     return manifest
 
@@ -125,8 +125,22 @@ def _behind(text: str, mark: str, start: int) -> int:
     return found + len(mark)
 
 
-def _records(text: str, record: re.Pattern[str], start: int) -> tuple[list[tuple[Any, ...]], int]:
-    """Match one record after the other; return their groups, and where the last one ends.
+def _behind_subjects(text: str, start: int, files: Iterable[BundleFile]) -> int:
+    """Return where the subjects end, which must be just the paths and digests of `files`."""
+    before = ""
+    for file in files:
+        subject = before + _SUBJECT % (file.path, file.sha256)
+        if not text.startswith(subject, start):
+            raise _OtherwiseError
+        start += len(subject)
+        before = ","
+    return start
+
+
+def _records(
+    text: str, record: re.Pattern[str], start: int, read: Callable[[tuple[Any, ...]], T]
+) -> tuple[tuple[T, ...], int]:
+    """Match one record after the other and read its groups; return where the last one ends too.
 
     The last group is the comma that another one follows.
     """
@@ -138,15 +152,17 @@ def _records(text: str, record: re.Pattern[str], start: int) -> tuple[list[tuple
         if match is None:
             raise _OtherwiseError
         values = match.groups()
-        found.append(values)
+        found.append(read(values))
         more = values[-1]
         position = match.end()
-    return found, position
+    return tuple(found), position
 
 
 def _file(values: tuple[Any, ...]) -> BundleFile:
     path, size, sha256, listed, _ = values
     chunks = tuple(_QUOTED.findall(listed or ""))
+    if chunks == (sha256,):
+        chunks = (sha256,)  # one string in memory, not two
     file = BundleFile(path, int(size), sha256, chunks)
     count = -(-file.size // CHUNK_SIZE)
     if len(chunks) != count or (count == 1 and chunks[0] != sha256):

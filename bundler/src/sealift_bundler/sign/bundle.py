@@ -223,4 +223,4 @@ def _write(place: Path, envelope: Envelope, plain: dict[str, bytes]) -> None:
         place.mkdir(parents=True, exist_ok=True)
         for name, data in plain.items():
             write_durably(place / signature_name(name), data)
-        write_durably(place / ENVELOPE, envelope.encode())
+        write_durably(place / ENVELOPE, envelope.pieces())
