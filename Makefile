@@ -25,7 +25,7 @@ demo: env  ## bundle a real interpreter and a real tool, install them without a 
 	$(BIN)/python tests/demo.py
 
 test: env  ## run the tests (T=path or T='-k word' narrows them)
-	$(BIN)/python -m pytest -m 'not slow' $(T)
+	$(BIN)/python -m pytest -n auto --dist loadscope -m 'not slow' $(T)
 
 test-slow: env  ## the long sweeps
 	$(BIN)/python -m pytest -m slow $(T)
