@@ -1,6 +1,7 @@
 """A real CPython, over which a real uv has gone, is still what was sealed."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
