@@ -38,11 +38,14 @@ _SLACK = 16 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A bundle that was written; `verified` is None where it was left unsigned."""
+    """A bundle that was written; `verified` is None where it was left unsigned.
+
+    `changes` are those of the lock.
+    """
 
     path: Path
     manifest: Manifest
-    locked: Locked
+    changes: tuple[str, ...]
     verified: Verified | None = None
     signers: tuple[str, ...] = ()
 
@@ -78,24 +81,28 @@ def build_bundle(site: Site, options: BuildOptions) -> Built:
         # A place that cannot be written should not cost a download.
         place = None if options.output is None else stack.enter_context(staged(options.output))
         locked = current_lock(site, options.means, options.now)
-        if locked.misfit is not None:
-            options.report(f"{site.lock_path.name} did not fit: {locked.misfit}")
-        for change in locked.changes:
-            options.report(f"locked: {change}")
-        lock = locked.lock
+        _report(locked, site, options)
+        lock, changes = locked.lock, locked.changes
         output = options.output or site.directory / BUNDLES_NAME / f"{lock.stream}-{lock.sequence}"
         place = place or stack.enter_context(staged(output))
         manifest = _write(place, site, lock, roots, options)
         if not options.signers:
-            return Built(output, manifest, locked)
-        # What is verified is read anew; of a thousand archives two manifests are some megabytes.
-        del manifest
+            return Built(output, manifest, changes)
+        # What is verified is read anew, and of a thousand archives each of these is megabytes.
+        del manifest, locked, lock
         options.step("sign")
         signers = sign_bundle(place, options.signers)
         options.step("seal")
         first = roots[0]
         verified = seal_bundle(place, read_trusted_root(first.data, first.sha256))
-        return Built(output, verified.authenticated.manifest, locked, verified, signers)
+        return Built(output, verified.authenticated.manifest, changes, verified, signers)
+
+
+def _report(locked: Locked, site: Site, options: BuildOptions) -> None:
+    if locked.misfit is not None:
+        options.report(f"{site.lock_path.name} did not fit: {locked.misfit}")
+    for change in locked.changes:
+        options.report(f"locked: {change}")
 
 
 def _write(
@@ -123,8 +130,9 @@ def _write(
     _add_papers(draft, lock, wheels)
     evidence.add_wheels(wheels)
     evidence.finish(_builders(options, roots[-1].root) if lock.archives else ())
-    page = travelling_page(draft.manifest(epoch), described, roots, evidence.components())
-    draft.add_bytes(PAGE, page)
+    components = evidence.components()
+    draft.add_pieces(PAGE, travelling_page(draft.manifest(epoch), described, roots, components))
+    del described, evidence, components
     manifest = draft.finish(epoch)
     for root in roots:
         draft.add_control(root_name(root.version), root.data)

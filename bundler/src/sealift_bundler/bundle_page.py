@@ -1,13 +1,13 @@
 """What the pages about a bundle tell: the one that travels in it, and one about a sealed bundle."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from sealift_bundler.roots import RootFile
 from sealift_bundler.seal import verify_bundle
 from sealift_installer.evidence import check_evidence
 from sealift_installer.limits import LIMITS
-from sealift_installer.page.document import bundle_page
+from sealift_installer.page.document import bundle_page_pieces
 from sealift_installer.page.model import (
     ArchiveReport,
     BundleReport,
@@ -29,8 +29,8 @@ def travelling_page(
     archives: Sequence[ArchiveReport],
     roots: Iterable[RootFile],
     components: Iterable[bytes],
-) -> bytes:
-    """Return the page that travels in the bundle, of everything that is in it but the page.
+) -> Iterator[bytes]:
+    """Yield the page, piece by piece, that travels in the bundle, of everything that is in it but the page.
 
     `components` are those of the SBOM, each as JSON.
     """
@@ -41,7 +41,7 @@ def travelling_page(
         roots=tuple(read_root_report(root.data, root.name, LIMITS.root) for root in roots),
         components=tuple(_component(data, with_parts=with_parts) for data in components),
     )
-    return bundle_page(report, manifest.generator)
+    return bundle_page_pieces(report, manifest.generator)
 
 
 def describe_sealed(path: Path, root: TrustedRoot) -> BundleReport:

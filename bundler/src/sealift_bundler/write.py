@@ -8,7 +8,7 @@ import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -25,6 +25,8 @@ from sealift_schemas.payload import CHUNK_SIZE, BundleFile
 
 # FAT32 holds files of less than 4 GiB. Parts end where a chunk ends.
 PART_SIZE = 4 * 1024 * 1024 * 1024 - CHUNK_SIZE
+# Bytes that are read at a time.
+_STEP = 256 * 1024
 LARGEST_FILE = 4 * 1024 * 1024 * 1024 - 1
 # The oldest unseal that knows all that a bundle asks for.
 INSTALLER = "0.1.0"
@@ -52,19 +54,41 @@ class Draft:
         """Write the payload file `path`; a file that is there with the same bytes stays.
 
         Raises:
+            UsageError: there is another one of that name.
             HostError: it cannot be written.
         """
+        view = memoryview(data)
         chunks = tuple(
-            hashlib.sha256(data[start : start + CHUNK_SIZE]).hexdigest()
+            hashlib.sha256(view[start : start + CHUNK_SIZE]).hexdigest()
             for start in range(0, len(data), CHUNK_SIZE)
         )
-        file = BundleFile(path, len(data), hashlib.sha256(data).hexdigest(), chunks)
+        whole = chunks[0] if len(chunks) == 1 else hashlib.sha256(data).hexdigest()
+        file = BundleFile(path, len(data), whole, chunks)
         if self._files.setdefault(path, file) != file:
             raise UsageError(f"two files of the bundle have one name: {printable(path)}")
         with host_errors("cannot write the bundle"):
             target = self.directory / path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(data)
+
+    def add_pieces(self, path: str, pieces: Iterable[bytes]) -> str:
+        """Write the payload file `path` piece by piece; return its SHA-256.
+
+        Raises:
+            UsageError: there is one of that name.
+            HostError: it cannot be written.
+        """
+        if path in self._files:
+            raise UsageError(f"two files of the bundle have one name: {printable(path)}")
+        with host_errors("cannot write the bundle"):
+            target = self.directory / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with target.open("x+b") as file:
+                file.writelines(pieces)
+                size = file.tell()
+                file.seek(0)
+                self._files[path] = _hash_chunks(path, size, file)
+        return self._files[path].sha256
 
     def add_archive(self, archive: LockedArchive, path: Path, inspection: Inspection) -> Archive:
         """Copy the archive at `path`, and write its index and its templates.
@@ -127,10 +151,13 @@ class Draft:
             HostError: they cannot be written.
         """
         manifest = self.manifest(epoch)
-        data = manifest.encode()
+        computed = hashlib.sha256()
         with host_errors("cannot write the bundle"):
-            (self.directory / "manifest.json").write_bytes(data)
-            sums = write_checksums(manifest, hashlib.sha256(data).hexdigest())
+            with (self.directory / "manifest.json").open("wb") as file:
+                for piece in manifest.pieces():
+                    computed.update(piece)
+                    file.write(piece)
+            sums = write_checksums(manifest, computed.hexdigest())
             (self.directory / "SHA256SUMS").write_bytes(sums)
         return manifest
 
@@ -177,7 +204,21 @@ class Draft:
                 whole.update(data)
                 output.write(data)
                 written += len(data)
-        return BundleFile(name, written, own.hexdigest(), tuple(chunks))
+        digest = own.hexdigest()
+        return BundleFile(name, written, digest, (digest,) if len(chunks) == 1 else tuple(chunks))
+
+
+def _hash_chunks(path: str, size: int, file: BinaryIO) -> BundleFile:
+    """Return the entry of a file of `size` bytes, read a bit at a time."""
+    whole, chunks = hashlib.sha256(), []
+    for start in range(0, size, CHUNK_SIZE):
+        own, left = hashlib.sha256(), min(CHUNK_SIZE, size - start)
+        while left and (data := file.read(min(_STEP, left))):
+            own.update(data)
+            whole.update(data)
+            left -= len(data)
+        chunks.append(own.hexdigest())
+    return BundleFile(path, size, whole.hexdigest(), tuple(chunks))
 
 
 def describe_source(archive: LockedArchive, stream: str) -> Source:

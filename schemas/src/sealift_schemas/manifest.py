@@ -256,9 +256,13 @@ class Manifest:
 
     def encode(self) -> bytes:
         """Return the bytes that are signed: indented, so that people can read them."""
-        from sealift_schemas.pieces import encode_pieces
+        return b"".join(self.pieces())
 
-        return encode_pieces(self.to_json(iter), indent=2)
+    def pieces(self) -> Iterator[bytes]:
+        """Yield what `encode` returns, file by file and archive by archive."""
+        from sealift_schemas.pieces import write_pieces
+
+        return write_pieces(self.to_json(iter), indent=2)
 
 
 def read_links(fields: Fields, name: str) -> dict[str, str]:

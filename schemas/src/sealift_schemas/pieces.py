@@ -68,10 +68,15 @@ def parse_pieces(
 def encode_pieces(value: object, *, indent: int) -> bytes:
     """Return `value` as `strictjson.encode` does; an iterator in objects is a list."""
     data = io.BytesIO()
-    for piece in _pieces(value, indent, "\n"):
-        data.write(piece.encode("ascii"))
-    data.write(b"\n")
+    data.writelines(write_pieces(value, indent=indent))
     return data.getvalue()
+
+
+def write_pieces(value: object, *, indent: int) -> Iterator[bytes]:
+    """Yield what `encode_pieces` returns, for a file that is written at once."""
+    for piece in _pieces(value, indent, "\n"):
+        yield piece.encode("ascii")
+    yield b"\n"
 
 
 class _OtherwiseError(ValueError):

@@ -156,7 +156,7 @@ def _say_built(built: "Built", *, as_json: bool, quiet: bool) -> None:
                 "files": len(manifest.files),
                 "bytes": size,
                 "signers": list(built.signers),
-                "changes": list(built.locked.changes),
+                "changes": list(built.changes),
             }
         )
         return

@@ -5,6 +5,7 @@ It speaks of the archives and is made before the manifest, which lists its files
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from itertools import chain
 
 from sealift_bundler.evidence.collect import Collector
 from sealift_bundler.evidence.findings import Findings
@@ -82,23 +83,21 @@ class EvidenceBook:
         Raises:
             HostError: they cannot be written, or a signer's device does not work.
         """
-        written = {SBOM_PATH: self._sbom.encode()}
+        digests = {SBOM_PATH: self._draft.add_pieces(SBOM_PATH, self._sbom.pieces())}
         if self._index:
-            lines = [f"{sha256}  {name}  {path}\n" for name, path, sha256 in sorted(self._index)]
-            written[INDEX] = (_INDEX_HEAD + "".join(lines)).encode("utf-8")
-        for path, data in written.items():
-            self._draft.add_bytes(path, data)
+            lines = (f"{sha256}  {name}  {path}\n" for name, path, sha256 in sorted(self._index))
+            pieces = (line.encode("utf-8") for line in chain((_INDEX_HEAD,), lines))
+            digests[INDEX] = self._draft.add_pieces(INDEX, pieces)
         # A statement is about something.
         if not builders or not self._building.lock.archives:
             return
-        digests = {path: hashlib.sha256(data).hexdigest() for path, data in written.items()}
         self._draft.add_bytes(vsa.POLICY_PATH, policy_text())
         made = make_provenance(self._building, digests).encode()
         self._sign(provenance.PATH, made, builders)
         self._sign(vsa.PATH, make_summary(self._building).encode(), builders)
 
     def _sign(self, path: str, payload: bytes, builders: Sequence[Signer]) -> None:
-        self._draft.add_bytes(path, sign_envelope(payload, PAYLOAD_TYPE, builders).encode())
+        self._draft.add_pieces(path, sign_envelope(payload, PAYLOAD_TYPE, builders).pieces())
 
     def _add_licences(self, name: str, found: Findings) -> None:
         for sha256, text in found.texts.items():

@@ -5,7 +5,7 @@ archives is what could be told from names and metadata, and `compositions` says 
 """
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sealift_bundler import __version__
@@ -48,14 +48,19 @@ class Sbom:
         lines = [self._archives[reference] for reference in sorted(self._archives)]
         return lines + [self._wheels[reference] for reference in sorted(self._wheels)]
 
-    def encode(self) -> bytes:
-        """Return the bytes of the file: one line for each component of the bundle."""
-        lines = self.lines()
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the bytes of the file, which has one line for each component of the bundle."""
         references = [*sorted(self._archives), *sorted(self._wheels)]
         # The values of a JSON object, but for the components, which would take much memory.
         head, tail = (encode(value).strip() for value in _around(self._building, references))
-        components = b",\n".join(lines)
-        return head[:-1] + b',\n"components":[\n' + components + b"\n],\n" + tail[1:] + b"\n"
+        yield head[:-1] + b',\n"components":['
+        before = b"\n"
+        for line in self.lines():
+            yield before
+            yield line
+            before = b",\n"
+        # A list of nothing has a line of its own as well.
+        yield (b"\n" if before == b"\n" else b"") + b"\n],\n" + tail[1:] + b"\n"
 
 
 def _around(building: Building, references: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:

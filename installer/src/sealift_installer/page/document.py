@@ -1,17 +1,25 @@
 """The page as a whole."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from sealift_installer.page import contents, origin, sealing, target
 from sealift_installer.page.markup import Content, Markup, element, join
 from sealift_installer.page.model import BundleReport, TargetReport
 from sealift_installer.page.style import STYLE, policy
 
+# Stands for what is written by and by.
+_GAP = Markup("<!-- -->")
+
 Section = tuple[str, str, Iterable[Content]]
 
 
 def bundle_page(report: BundleReport, generator: str) -> bytes:
     """Return the page about a bundle; `generator` is the program and its version."""
+    return b"".join(bundle_page_pieces(report, generator))
+
+
+def bundle_page_pieces(report: BundleReport, generator: str) -> Iterator[bytes]:
+    """Yield the page about a bundle, piece by piece."""
     manifest = report.manifest
     title = f"Bundle {manifest.sequence} of stream {manifest.stream}"
     lead = join(_bundle_lead(report), sealing.verdict(report), contents.tiles(report))
@@ -36,7 +44,7 @@ def target_page(report: TargetReport, bundle: BundleReport | None, generator: st
         about = (_bundle_lead(bundle), sealing.verdict(bundle), contents.tiles(bundle))
         sections.append(("bundle", name, about))
         sections += _bundle_sections(bundle)
-    return _page(title, lead, sections, generator)
+    return b"".join(_page(title, lead, sections, generator))
 
 
 def _bundle_lead(report: BundleReport) -> Markup:
@@ -62,7 +70,9 @@ def _bundle_sections(report: BundleReport) -> list[Section]:
     ]
 
 
-def _page(title: str, lead: Content, sections: Iterable[Section], generator: str) -> bytes:
+def _page(
+    title: str, lead: Content, sections: Iterable[Section], generator: str
+) -> Iterator[bytes]:
     sections = list(sections)
     links = (element("li", element("a", name, href=f"#{key}")) for key, name, _ in sections)
     head = element(
@@ -83,13 +93,23 @@ def _page(title: str, lead: Content, sections: Iterable[Section], generator: str
             lead,
             element("nav", element("ul", *links), aria_label="Sections"),
         ),
-        element("main", *(_section(*section) for section in sections), id="main"),
+        element("main", _GAP, id="main"),
         element("footer", element("p", f"Written by {generator}.", class_="quiet")),
     )
     html = join(Markup("<!doctype html>\n"), element("html", head, body, lang="en"), "\n")
-    return html.encode("utf-8")
+    # A title or a lead is text, in which this mark cannot stand.
+    before, after = html.split(_GAP)
+    yield before.encode("utf-8")
+    for section in sections:
+        yield from _section(*section)
+    yield after.encode("utf-8")
 
 
-def _section(key: str, name: str, content: Iterable[Content]) -> Markup:
+def _section(key: str, name: str, content: Iterable[Content]) -> Iterator[bytes]:
     heading = element("h2", name, id=f"{key}-title")
-    return element("section", heading, content, id=key, aria_labelledby=f"{key}-title")
+    box = element("section", heading, _GAP, id=key, aria_labelledby=f"{key}-title")
+    before, after = box.split(_GAP)
+    yield before.encode("utf-8")
+    for part in content:
+        yield join(part).encode("utf-8")
+    yield after.encode("utf-8")
