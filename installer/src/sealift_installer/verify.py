@@ -15,7 +15,7 @@ from sealift_schemas.payload import CHUNK_SIZE, BundleFile
 
 Progress = Callable[[str, int], None]
 # What stays in a core's cache between reading and hashing.
-_STEP = 256 * 1024
+_STEP = 128 * 1024
 # So many bytes are read before a second thread pays.
 _SHARE = 16 * 1024 * 1024
 
