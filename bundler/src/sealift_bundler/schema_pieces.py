@@ -5,7 +5,7 @@ Here is only found that a document follows its schema; where it does not, the wh
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from sealift_schemas.pieces import parse_pieces
@@ -32,7 +32,9 @@ def follows(validator: "Draft202012Validator", data: bytes) -> bool:
         except DocumentError:
             return False
     lists = dict(_lists(validator.schema, ()))
-    readers = {path: _Check(validator.evolve(schema=items)) for path, items in lists.items()}
+    readers = {
+        path: _Check(validator.evolve(schema=items).is_valid) for path, items in lists.items()
+    }
     value = parse_pieces(data, what="", limit=len(data), lists=readers)
     return value is not None and validator.is_valid(_shortened(value))
 
@@ -40,11 +42,11 @@ def follows(validator: "Draft202012Validator", data: bytes) -> bool:
 class _Check:
     """Checks the items of a list. The first is kept, to stand for the list in the whole."""
 
-    def __init__(self, validator: "Draft202012Validator") -> None:
-        self._validator = validator
+    def __init__(self, is_valid: Callable[[object], bool]) -> None:
+        self._is_valid = is_valid
 
     def __call__(self, item: object, place: str) -> object:
-        if not self._validator.is_valid(item):
+        if not self._is_valid(item):
             raise DocumentError(place, "an item that follows the schema", "another")
         return item if place.endswith("[0]") else None
 

@@ -115,8 +115,10 @@ def _read(
         envelope = Envelope.read(data, what=path, limit=limit)
     check_type(envelope, PAYLOAD_TYPE, path)
     signers = count_signers(envelope, authenticated.root.root, "builder", path)
+    payload = envelope.payload
+    del data, envelope  # of many archives each of them is a megabyte or more
     try:
-        statement = read(envelope.payload, limit=limit, what=path)
+        statement = read(payload, limit=limit, what=path)
     except DocumentError as error:
         if error.where.removeprefix(f"{path}.") in _TYPE_FIELDS:
             # Signed by those whom we trust, but for another purpose.

@@ -20,7 +20,7 @@ from sealift_schemas.manifest import (
     read_links,
 )
 from sealift_schemas.pattern import Pattern
-from sealift_schemas.pieces import encode_pieces, parse_large
+from sealift_schemas.pieces import Lists, encode_pieces, parse_large
 from sealift_schemas.spec import EACH
 from sealift_schemas.strictjson import DocumentError, Fields, shorten
 from sealift_schemas.upstream import TrustedRootFile, UpstreamEvidence, read_evidence
@@ -234,7 +234,7 @@ class Lock:
         Raises:
             DocumentError: they are no lock of this format.
         """
-        lists = {("archives",): LockedArchive.from_json}
+        lists: Lists = {("archives",): LockedArchive.from_json}
         value = parse_large(data, what=what, limit=LIMIT, lists=lists)
         with Fields(value, what) as fields:
             fields.constant("format", FORMAT)

@@ -9,7 +9,6 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from json.decoder import scanstring
 from typing import Any
 
 from sealift_schemas.strictjson import (
@@ -23,6 +22,7 @@ from sealift_schemas.strictjson import (
 Path = tuple[str, ...]
 # Takes an item of a list, and its place.
 Read = Callable[[object, str], object]
+Lists = Mapping[Path, Read]
 
 # Bytes from which on it pays.
 LARGE = 128 * 1024
@@ -30,7 +30,7 @@ LARGE = 128 * 1024
 _SPACE = re.compile(r"[ \t\n\r]*")
 
 
-def parse_large(data: bytes, *, what: str, limit: int, lists: Mapping[Path, Read]) -> object:
+def parse_large(data: bytes, *, what: str, limit: int, lists: Lists) -> object:
     """Parse `data` as `strictjson.parse` does; items of `lists` are read as soon as they are parsed.
 
     Raises:
@@ -43,9 +43,7 @@ def parse_large(data: bytes, *, what: str, limit: int, lists: Mapping[Path, Read
     return parse(data, what=what, limit=limit)
 
 
-def parse_pieces(
-    data: bytes, *, what: str, limit: int, lists: Mapping[Path, Read]
-) -> object | None:
+def parse_pieces(data: bytes, *, what: str, limit: int, lists: Lists) -> object | None:
     """Parse `data` strictly, giving each item of `lists` to its reader.
 
     Such a list becomes `ReadItems`, of what the reader returned. On the way to it are objects.
@@ -60,7 +58,7 @@ def parse_pieces(
         if count_levels(text) > DEEPEST:
             return None
         value, end = _Walk(text, lists).value(_behind_space(text, 0), (), what)
-    except (ValueError, StopIteration, RecursionError):
+    except (ValueError, RecursionError):
         return None
     return value if _behind_space(text, end) == len(text) else None
 
@@ -86,7 +84,7 @@ class _OtherwiseError(ValueError):
 class _Walk:
     """Walks through a text to its long lists."""
 
-    def __init__(self, text: str, lists: Mapping[Path, Read]) -> None:
+    def __init__(self, text: str, lists: Lists) -> None:
         self._text = text
         self._lists = lists
         self._ways = {path[:length] for path in lists for length in range(len(path))}
@@ -98,8 +96,7 @@ class _Walk:
             return self._object(at, path, place)
         if opening == "[" and path in self._lists:
             return self._list(at, self._lists[path], place)
-        found: tuple[object, int] = STRICT_DECODER.scan_once(self._text, at)
-        return found
+        return STRICT_DECODER.raw_decode(self._text, at)
 
     def _object(self, at: int, path: Path, place: str) -> tuple[dict[str, object], int]:
         text = self._text
@@ -109,7 +106,7 @@ class _Walk:
             return found, at + 1
         while True:
             self._expect(at, '"')
-            key, at = scanstring(text, at + 1, True)  # noqa: FBT003 - as the decoder calls it
+            key, at = STRICT_DECODER.raw_decode(text, at)
             if key in found or not key.isascii():
                 raise _OtherwiseError
             at = _behind_space(text, at)
@@ -129,7 +126,7 @@ class _Walk:
         if text[at : at + 1] == "]":
             return ReadItems(), at + 1
         while True:
-            value, at = STRICT_DECODER.scan_once(text, at)
+            value, at = STRICT_DECODER.raw_decode(text, at)
             found.append(read(value, f"{place}[{len(found)}]"))
             at = _behind_space(text, at)
             if text[at : at + 1] == "]":

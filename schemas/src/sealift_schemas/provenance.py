@@ -18,7 +18,7 @@ from sealift_schemas.manifest import (
     read_links,
 )
 from sealift_schemas.pattern import Pattern
-from sealift_schemas.pieces import encode_pieces
+from sealift_schemas.pieces import Lists, encode_pieces
 from sealift_schemas.statement import (
     URI,
     Named,
@@ -246,7 +246,7 @@ class Provenance:
 
 
 _DEFINITION = ("predicate", "buildDefinition")
-_LISTS = {
+_LISTS: Lists = {
     (*_DEFINITION, "externalParameters", "archives"): Wanted.from_json,
     (*_DEFINITION, "resolvedDependencies"): Dependency.from_json,
 }

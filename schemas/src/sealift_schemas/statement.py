@@ -4,14 +4,14 @@ https://github.com/in-toto/attestation, spec/v1/statement.md and spec/v1/resourc
 what these allow, only what this project writes is read, so that a statement has one meaning.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 from sealift_schemas.lean import dataclass
 from sealift_schemas.manifest import STATEMENT_TYPE
 from sealift_schemas.pattern import Pattern
 from sealift_schemas.payload import BUNDLE_PATH
-from sealift_schemas.pieces import parse_large
+from sealift_schemas.pieces import Lists, parse_large
 from sealift_schemas.strictjson import DocumentError, Fields, shorten
 
 T = TypeVar("T")
@@ -75,7 +75,7 @@ def read_statement(
     predicate_type: str,
     read: Callable[[object, str], T],
     *,
-    lists: Mapping[tuple[str, ...], Callable[[object, str], object]],
+    lists: Lists,
     what: str,
     limit: int,
 ) -> tuple[tuple[Subject, ...], T]:

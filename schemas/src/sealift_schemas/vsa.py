@@ -11,7 +11,7 @@ from typing import Any
 from sealift_schemas.lean import dataclass
 from sealift_schemas.manifest import DIGEST_SOURCES, VERSION
 from sealift_schemas.payload import BUNDLE_PATH
-from sealift_schemas.pieces import encode_pieces
+from sealift_schemas.pieces import Lists, encode_pieces
 from sealift_schemas.statement import (
     URI,
     Named,
@@ -127,7 +127,7 @@ class Summary:
         Raises:
             DocumentError: they are no summary, or one that claims other than its checks say.
         """
-        lists = {("predicate", CHECKS): Check.from_json}
+        lists: Lists = {("predicate", CHECKS): Check.from_json}
         subjects, (summary, levels, attestations) = read_statement(
             data, PREDICATE_TYPE, _parts, lists=lists, what=what, limit=limit
         )
