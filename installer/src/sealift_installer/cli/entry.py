@@ -4,6 +4,7 @@ import gc
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NoReturn
 
 from sealift_installer.cli.arguments import parse
@@ -35,9 +36,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _leave(code: int) -> NoReturn:
     """End the process. Taking all objects apart first takes as long as starting it did."""
+    # That nobody reads the warnings is no failure.
+    with suppress(OSError):
+        sys.stderr.flush()
     try:
         sys.stdout.flush()
-        sys.stderr.flush()
     except BrokenPipeError:
         code = _PIPE_CLOSED
     except OSError:
