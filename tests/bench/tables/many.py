@@ -61,6 +61,6 @@ column one of them is a CPython instead, {archive}. {how}
 {rows}
 
 Archives are read in blocks, and an archive's index is forgotten when it is written. What is left \
-to grow are the documents that name every archive: spec, lock and manifest, each of them held as a \
-whole by one step at a time.
+to grow is what spec, lock, manifest and evidence say of every archive. Large documents are read, \
+checked and written item by item.
 """
