@@ -16,7 +16,8 @@ def bundle(tmp_path):
     (path / "folder" / "file").write_bytes(b"12345")
     bundle = Bundle(path)
     assert bundle.read("folder/file", 5) == b"12345"
-    assert bundle.names() == (frozenset({"folder/file"}), ())
+    listing = bundle.scan()
+    assert (set(listing.sizes), listing.litter) == ({"folder/file"}, ())
     return bundle
 
 
@@ -124,7 +125,7 @@ def test_a_file_that_cannot_be_read(bundle):
 
 def test_names_that_are_no_text(bundle):
     (bundle.path / os.fsdecode(b"\xff\x1b")).write_bytes(b"")
-    names, _ = bundle.names()
+    names = set(bundle.scan().sizes)
     assert "\udcff\x1b" in names
 
 

@@ -144,11 +144,6 @@ class Bundle:
             self._walk("", 1, found)
         return Listing(found.sizes, tuple(sorted(found.litter)))
 
-    def names(self) -> tuple[frozenset[str], tuple[str, ...]]:
-        """Return the paths of all files, litter apart. Raises what `scan` raises."""
-        listing = self.scan()
-        return frozenset(listing.sizes), listing.litter
-
     def root_versions(self) -> tuple[int, ...]:
         """Return the versions of the roots that the bundle carries, ascending.
 
