@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from hostile import sparse
+from hostile.generator import END, header, member, pax
 from sealift_bundler import inspection_scan
 from sealift_bundler.inspect import inspect_archive
 from sealift_bundler.inspection_needs import find_requirements
@@ -447,3 +449,33 @@ def test_a_broken_elf_file_is_no_reason_to_stop(cut):
     damaged = program[:cut] + b"\xff" * 2000
     found = read_needs(io.BytesIO(damaged))
     assert found is None or isinstance(found, ElfNeeds)
+
+
+@pytest.mark.parametrize("write", [sparse.old, sparse.version_00, sparse.version_10])
+def test_a_file_with_holes_is_indexed_with_all_of_its_bytes(box, write):
+    box.path.write_bytes(write(b"x/a") + member(b"x/b") + END)
+    tool = {"name": "x-1", "kind": "tool", "recipe": "generic", "prefix": None, "build": None}
+    entry = by_path(box.look(**tool))["a"]
+    assert (entry.size, entry.sha256) == (
+        len(sparse.WHOLE),
+        hashlib.sha256(sparse.WHOLE).hexdigest(),
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "refused"),
+    [
+        (sparse.version_10(b"a", ((10**15, 0),), 10**15, b""), "it unpacks to more than"),
+        (sparse.old(b"a", ((10**10, 0),), 10**10, b""), "say that they unpack to 10000000000"),
+        (sparse.version_01(b"a", ((512, 512), (0, 300))), "overlap, or are out of order"),
+        (
+            pax((b"comment", b"c" * 1_000_000), kind=b"g") * 19 + member(b"a"),
+            "to more than 17891329 b",
+        ),
+        (header(b"./", b"5") * 30 + member(b"a"), "it has more than 20 members"),
+    ],
+)
+def test_what_a_target_would_refuse_is_refused_here(box, data, refused):
+    box.path.write_bytes(data + END)
+    with pytest.raises(Damaged, match=refused):
+        box.look(name="x-1", kind="tool", recipe="generic", prefix=None, build=None)

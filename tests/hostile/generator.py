@@ -144,8 +144,6 @@ def tar_cases() -> list[Case]:
         ("character-device", header(b"a", b"3"), "a character device"),
         ("block-device", header(b"a", b"4"), "a block device"),
         ("fifo", header(b"a", b"6"), "a FIFO"),
-        ("sparse", member(b"a", kind=b"S"), "a sparse file"),
-        ("sparse-pax", pax((b"GNU.sparse.major", b"1")) + member(b"a"), "a sparse file"),
         ("unknown-type", member(b"a", kind=b"Z"), "unknown type 'Z'"),
         ("checksum", member(b"a", checksum=b"000000\0 "), "checksum is wrong"),
         ("magic", member(b"a") + member(b"b", magic=b"USTAR\x0000"), "none of the known magics"),

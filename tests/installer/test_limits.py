@@ -14,6 +14,7 @@ import pytest
 
 from hostile.generator import END, Zip, header, member, pax
 from hostile.seven import FILE, Seven, coder, encoded
+from hostile.sparse import old, version_00, version_01, version_10
 from hostile.streams import PACKERS
 from memory_source import MemorySource
 from sealift_installer.archives import (
@@ -88,6 +89,8 @@ def ratio_cases() -> list[tuple[str, Case]]:
     archive = Seven(coders=b"\x01" + coder("040108"), packed=block)
     archive.add("a", bytes(300_000), FILE)
     found.append(("7z", archive.build(), 300_000 // len(block) + 1))
+    # A header of 512 bytes, and no data.
+    found.append(("tar", old(b"a", ((512_000, 0),), 512_000, b"") + END, 1000))
 
     def suspicious(action: Callable[[Limits], None]) -> Callable[[Limits], None]:
         return lambda limits: action(replace(limits, unsuspected=0))
@@ -102,7 +105,12 @@ def total_ratio_cases() -> list[tuple[str, Case]]:
     """Many members that are each below suspicion, and together are not."""
     contents = [bytes(10_000)] * 50
     packed, _ = stream("tar.gz", bytes(10_000))
-    blocks = [("zip", zip_of(*contents), 500_000), ("tar.gz", packed, len(tar_of(bytes(10_000))))]
+    holes = b"".join(version_10(b"%d" % at, ((2000, 0),), 2000, b"") for at in range(50)) + END
+    blocks = [
+        ("zip", zip_of(*contents), 500_000),
+        ("tar.gz", packed, len(tar_of(bytes(10_000)))),
+        ("tar", holes, 100_000),
+    ]
 
     def few(action: Callable[[Limits], None]) -> Callable[[Limits], None]:
         return lambda limits: action(replace(limits, ratio=2))
@@ -139,6 +147,7 @@ def archive_cases() -> list[tuple[str, Case]]:
             (read("tar", member(b"L", b"n" * 120 + b"\0", b"L") + member(b"n") + END), 121, "too l"),
         ),
         ("padding", (read("tar", member(b"a") + END + bytes(2048)), 2048, "bytes of zeros follow")),
+        *sparse_cases(),
         (
             "central_directory",
             (read("zip", central.build()), len(central.records), "list of members is too long"),
@@ -146,6 +155,24 @@ def archive_cases() -> list[tuple[str, Case]]:
         ("seven_header", (read("7z", listing), header_size, "its header is too long")),
         ("seven_header", (read("7z", encoded_seven), len(plain.header()), "its header is too long")),
     ]  # fmt: skip
+
+
+def sparse_cases() -> list[tuple[str, Case]]:
+    """Return maps of 30 regions, and files of more bytes than are stored."""
+    regions = tuple((4096 * place, 512) for place in range(30))
+    size, data = 30 * 4096, bytes(30 * 512)
+    cases: list[tuple[str, Case]] = []
+    for write in (old, version_00, version_01, version_10):
+        archive = write(b"a", regions, size, data) + END
+        cases.append(("sparse_regions", (read("tar", archive), 30, "more than 29 regions")))
+        # Beside its bytes the archive has the extended headers and the map.
+        holes = member(b"b", bytes(40_000)) + write(b"a", ((size, 0),), size, b"") + END
+        beside = 0
+        if write is not old:
+            said = write(b"a", ((size, 0),), size, b"")
+            beside = int(said[124:135], 8) + 512 * (write is version_10)
+        cases.append(("unpacked", (read("tar", holes), 40_000 + size + beside, "it unpacks to m")))
+    return cases
 
 
 def path_cases() -> list[tuple[str, Case]]:
@@ -270,6 +297,32 @@ def test_a_bomb_is_refused_before_it_grows_beyond_what_the_index_lists():
     )
     with pytest.raises(SealiftError, match="unpacks to more than"):
         read("tar.gz", nothing_but_headers)(limits)
+
+
+# Members of no bytes, 40 of them, of which more is said than there is room for.
+GREEDY = {
+    "records": (pax((b"comment", b"c" * 5000)) + header(b"%d")) * 40,
+    "long names": (member(b"L", b"b" * 200 + bytes(5000), b"L") + header(b"a")) * 40,
+    "global headers": pax((b"comment", b"c"), kind=b"g") * 150 + header(b"a") * 40,
+    "tops": header(b"./", b"5") * 150 + header(b"a") * 40,
+    "maps": version_10(b"a", ((0, 0),) * 1500, 0, b"") * 40,
+    "blocks of a map": old(b"a", ((0, 0),) * 300, 0, b"") * 40,
+}
+
+
+@pytest.mark.parametrize("name", GREEDY)
+def test_what_an_index_leaves_no_room_for_is_refused_without_one(name):
+    """The bundler, which has no index yet, refuses in the words of the target."""
+    limits = replace(LIMITS, member_headers=4096, padding=4096)
+    read_all = read("tar", GREEDY[name] + END)
+    where = r"it (has|unpacks to) more than \d+ (members|bytes)"
+    with pytest.raises(SealiftError, match=where) as without:
+        read_all(limits)
+    with pytest.raises(SealiftError, match=where) as within:
+        read_all(limits.within(40, 0))
+    assert within.value.message == without.value.message
+    if "bytes" in within.value.message:
+        read_all(replace(limits, member_headers=16 * 1024))
 
 
 def test_two_hundred_thousand_files_where_the_index_lists_three():

@@ -34,6 +34,8 @@ class Limits:
     member_headers: int = 64 * 1024
     # One extended header of a tar archive: PAX records or a GNU long name.
     extended_header: int = 1 * MIB
+    # What is stored of one file with holes: so many regions. GNU tar makes one of each run of data.
+    sparse_regions: int = 65_536
     # Zeros behind the end of a tar archive: writers fill up their last record.
     padding: int = 16 * MIB
     # A zip archive's list of members, which is held while the archive is read.
@@ -54,16 +56,23 @@ class Limits:
     def within(self, members: int, unpacked: int) -> "Limits":
         """Return the limits of an archive whose signed index lists so many members and bytes.
 
-        A tar archive may have more members than are listed: up to three headers before each that
-        say more about it, and one for the top of the tree. None of these is more than headers.
+        A tar archive may have more members than are listed; `share` says how many.
         """
-        stream = unpacked + (members + 16) * self.member_headers + self.padding
+        headers, stream = self.share(members, unpacked)
         return replace(
             self,
-            members=min(self.members, 4 * members + 16),
+            members=min(self.members, headers),
             unpacked=min(self.unpacked, stream),
             stream=min(self.stream, stream),
         )
+
+    def share(self, members: int, unpacked: int) -> tuple[int, int]:
+        """Return how many headers and bytes a tar archive of so many members and bytes may have.
+
+        There may be up to three headers before each member that say more about it, and one for the
+        top of the tree. None of these is more than headers.
+        """
+        return 4 * members + 16, unpacked + (members + 16) * self.member_headers + self.padding
 
 
 LIMITS = Limits()

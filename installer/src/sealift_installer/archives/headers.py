@@ -23,8 +23,10 @@ _BEFORE_POSIX = bytes(8)
 _BINARY = 0x80
 _LENGTH = re.compile(rb"[1-9][0-9]{0,9} ")
 _PATHS = frozenset({"path", "linkpath", "size"})
-# GNU's and star's words for files with holes, whose payload is not the file's bytes.
-_SPARSE = ("GNU.sparse.", "SCHILY.realsize")
+# Under this key, which no record can have, stand all bytes of an extended header that is one of a
+# file with holes, by the words of GNU, star or Solaris: its payload is not the file's bytes.
+SPARSE = "="
+_OF_HOLES = ("GNU.sparse.", "SCHILY.realsize", "SUN.holesdata")
 
 
 class Header(NamedTuple):
@@ -57,8 +59,8 @@ def read_header(block: bytes) -> Header:
     return Header(
         name,
         kind,
-        _number(size, "size"),
-        _number(mode, "mode"),
+        read_number(size, "size"),
+        read_number(mode, "mode"),
         link.partition(b"\0")[0],
         magic == _BEFORE_POSIX,
     )
@@ -68,7 +70,7 @@ def read_records(data: bytes) -> dict[str, bytes]:
     """Read pax records, `LENGTH KEYWORD=VALUE` and a newline each (pax, "Extended Header").
 
     Raises:
-        Damaged: malformed; a path, link path or size twice or empty; a sparse file.
+        Damaged: malformed; a path, link path or size twice or empty.
     """
     records: dict[str, bytes] = {}
     position = 0
@@ -81,8 +83,8 @@ def read_records(data: bytes) -> dict[str, bytes]:
         if data[end - 1 : end] != b"\n" or not equals or not keyword:
             raise Damaged("an extended header has a malformed record")
         key = keyword.decode("utf-8", "surrogateescape")
-        if key.startswith(_SPARSE):
-            raise Damaged(f"a sparse file ({printable(key)}), which is not supported")
+        if key.startswith(_OF_HOLES):
+            records[SPARSE] = data
         if key in _PATHS and (key in records or not value):
             raise Damaged(f"an extended header has the record {key} twice or empty")
         records[key] = value
@@ -102,7 +104,7 @@ def decimal(value: bytes) -> int:
 
 
 @lru_cache(maxsize=4096)  # modes and sizes come again and again
-def _number(field: bytes, what: str) -> int:
+def read_number(field: bytes, what: str) -> int:
     """Read an octal number, or GNU's binary one; not `int`, which takes signs and underscores."""
     text = field.lstrip(b" ").rstrip(b" \0")
     if text.isdigit():
@@ -127,4 +129,4 @@ def _sum(block: bytes) -> int:
 @lru_cache(maxsize=4096)
 def _expected_sum(checksum: bytes) -> int:
     """Return the sum of all bytes of a header with this checksum, which counts itself as spaces."""
-    return _number(checksum, "checksum") + sum(checksum) - len(checksum) * ord(" ")
+    return read_number(checksum, "checksum") + sum(checksum) - len(checksum) * ord(" ")

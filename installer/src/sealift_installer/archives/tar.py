@@ -1,15 +1,23 @@
 """A strict reader of tar archives. Not the standard library's, which is lenient and slow.
 
-Regular files, links, hard links and directories are read; devices, FIFOs, sparse files and types
-that nobody knows are refused. The stream is read to its end: two blocks of zeros, then zeros alone.
+Regular files, links, hard links and directories are read, files with holes too; devices, FIFOs and
+types that nobody knows are refused. The stream is read to its end: two blocks of zeros, then zeros
+alone.
 """
 
 from collections.abc import Iterator
 from contextlib import closing
+from typing import TYPE_CHECKING
 
 from sealift_installer.archives.ahead import run_ahead
 from sealift_installer.archives.blocks import BLOCK, Blocks
-from sealift_installer.archives.headers import Header, decimal, read_header, read_records
+from sealift_installer.archives.headers import (
+    SPARSE,
+    Header,
+    decimal,
+    read_header,
+    read_records,
+)
 from sealift_installer.archives.members import (
     Member,
     MemberType,
@@ -20,6 +28,9 @@ from sealift_installer.archives.members import (
 from sealift_installer.archives.sniff import describe
 from sealift_installer.errors import Damaged, mismatch, printable
 from sealift_installer.limits import LIMITS, Limits
+
+if TYPE_CHECKING:
+    from sealift_installer.archives.sparse import SparseReader
 
 _TYPES: dict[bytes, MemberType] = {
     b"0": "file",
@@ -35,7 +46,6 @@ _REFUSED = {
     b"7": "a contiguous file",
     b"D": "a GNU dump directory",
     b"M": "a part of a file of several volumes",
-    b"S": "a sparse file",
     b"V": "a volume label",
 }
 # Headers that say more about the member behind them: pax, and GNU's long name and long link.
@@ -67,6 +77,10 @@ class _Reader:
         self._check_path = PathChecker(limits).check
         self._count = 0
         self._unpacked = 0
+        # What of both is said of other members, and is no member of the index.
+        self._aside = 0
+        self._aside_bytes = 0
+        self._sparse: SparseReader | None = None
 
     def members(self) -> Iterator[Member]:
         records: dict[str, bytes] = {}  # what extended headers said about the next member
@@ -86,7 +100,7 @@ class _Reader:
             elif header.type == b"g":
                 self._global(header, extended=extended)
             else:
-                member = self._member(header, records)
+                member = self._member(header, block, records)
                 records, extended = {}, False
                 if member is not None:
                     yield member
@@ -109,6 +123,10 @@ class _Reader:
         if self._unpacked > self._limits.unpacked:
             raise Damaged(f"it unpacks to more than {self._limits.unpacked} bytes")
 
+    def _charge_aside(self, size: int) -> None:
+        self._charge(size)
+        self._aside_bytes += size
+
     def _extended(self, header: Header) -> dict[str, bytes]:
         if header.size > self._limits.extended_header:
             raise Damaged(
@@ -118,6 +136,8 @@ class _Reader:
                     header.size,
                 )
             )
+        self._aside += 1
+        self._aside_bytes += header.size
         data = self._blocks.whole(header.size)
         keyword = _EXTENDED[header.type]
         return {keyword: data.rstrip(b"\0")} if keyword else read_records(data)
@@ -130,19 +150,18 @@ class _Reader:
         if extended:
             raise Damaged("a global header stands between an extended header and its member")
         records = self._extended(Header(b"", b"x", header.size, 0, b"", old=False))
-        if not records.keys().isdisjoint(("path", "linkpath", "size")):
+        if not records.keys().isdisjoint(("path", "linkpath", "size", SPARSE)):
             raise Damaged("a global header names a path or a size")
 
-    def _member(self, header: Header, records: dict[str, bytes]) -> Member | None:
+    def _member(self, header: Header, block: bytes, records: dict[str, bytes]) -> Member | None:
         name = records.get("path", header.name).decode("utf-8", "surrogateescape")
         kind = _TYPES.get(header.type)
         size = header.size
-        if kind is None:
-            what = _REFUSED.get(header.type, f"of the unknown type '{printable(header.type)}'")
-            raise Damaged(f"member '{printable(name)}' is {what}, which is not supported")
-        if "size" in records:
+        if kind is None or (records and SPARSE in records):
+            return self._unusual(header, block, records, name)
+        if records and "size" in records:
             size = decimal(records["size"])
-            self._charge(size)
+            self._charge(size - header.size)
         if header.old and kind == "file" and name.endswith("/"):
             kind = "directory"
         if kind != "file" and size:
@@ -150,6 +169,7 @@ class _Reader:
         if kind == "directory":
             name = name.removesuffix("/")
             if name == ".":
+                self._aside += 1
                 return None  # the tree's own top, as `tar -c .` writes it
         if name.startswith("./"):
             name = _plain(name)
@@ -162,6 +182,25 @@ class _Reader:
             target = records.get("linkpath", header.link).decode("utf-8", "surrogateescape")
             target = self._target(name, kind, target)
         return Member(name, kind, 0, executable=False, target=target, data=iter(()))
+
+    def _unusual(
+        self, header: Header, block: bytes, records: dict[str, bytes], name: str
+    ) -> Member:
+        """Return a file with holes; what else is no ordinary member is refused."""
+        if header.type != b"S" and _TYPES.get(header.type) != "file":
+            what = _REFUSED.get(header.type, f"of the unknown type '{printable(header.type)}'")
+            raise Damaged(f"member '{printable(name)}' is {what}, which is not supported")
+        if self._sparse is None:
+            from sealift_installer.archives.sparse import SparseReader
+
+            self._sparse = SparseReader(self._blocks, self._limits)
+        found = self._sparse.read(header, block, records, name)
+        self._charge(found.size - header.size)
+        self._charge_aside(found.map_size)
+        name = _plain(found.name)
+        self._check_path(name)
+        executable = header.mode & _EXECUTABLE != 0
+        return Member(name, "file", found.size, executable, "", found.data)
 
     def _target(self, name: str, kind: MemberType, link: str) -> str:
         if kind == "link":
@@ -185,6 +224,20 @@ class _Reader:
             padding += len(chunk)
             if padding > self._limits.padding:
                 raise Damaged(f"more than {self._limits.padding} bytes of zeros follow its end")
+        self._check_share(padding)
+
+    def _check_share(self, padding: int) -> None:
+        """Refuse what would not be within the limits that follow from an index of the members.
+
+        So what a target refuses is refused by the bundler, which has no index yet.
+        """
+        members = self._count - self._aside
+        headers, stream = self._limits.share(members, self._unpacked - self._aside_bytes)
+        if self._count > headers:
+            raise Damaged(f"it has more than {headers} members")
+        # A header takes a block, and its payload may be filled up to the next one.
+        if self._unpacked + 2 * BLOCK * (self._count + 1) + padding > stream:
+            raise Damaged(f"it unpacks to more than {stream} bytes")
 
 
 def _plain(name: str) -> str:
