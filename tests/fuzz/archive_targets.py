@@ -37,6 +37,7 @@ SMALL = replace(
     ratio=200,
     decoder_memory=16 * MIB,
     extended_header=64 * 1024,
+    sparse_regions=200,
     seven_header=256 * 1024,
     central_directory=256 * 1024,
     padding=64 * 1024,
