@@ -7,7 +7,7 @@ import random
 import pytest
 
 from documents import MANIFEST, at, places, removed, replaced
-from sealift_schemas import manifest
+from sealift_schemas import manifest, manifest_text
 from sealift_schemas.manifest import Manifest
 from sealift_schemas.manifest_text import read_written
 from sealift_schemas.strictjson import DocumentError, encode
@@ -58,6 +58,26 @@ def test_what_the_bundler_writes_is_read_quickly():
         data = written(large(count))
         assert read_written(data) == strictly(data) is not None
         assert read_written(data).encode() == data
+
+
+@pytest.mark.parametrize("step", [1, 100, 5000])
+def test_it_is_looked_at_in_steps_of_any_size(step, monkeypatch):
+    monkeypatch.setattr(manifest_text, "_STEP", step)
+    data = written(large(12))
+    assert read_written(b"before" + data, len(b"before")) == strictly(data) is not None
+    for cut in (b"}", b"]", b'"'):
+        assert read_written(data[: data.rindex(cut)]) is None
+    assert read_written(data.replace(b'"size": 5', b'"size": 05', 1)) is None
+
+
+def test_a_text_that_comes_again_is_in_memory_once():
+    found = read_written(written(large(3)))
+    assert found is not None
+    files = {file.path: file for file in found.files}
+    one, other = found.archives[-2:]
+    assert one.version is other.version
+    assert one.sha256 is files[one.parts[0]].sha256
+    assert one.index is files[one.index].path
 
 
 def test_a_large_one_is_read_so(monkeypatch):
@@ -112,11 +132,12 @@ def test_whatever_is_changed_both_readers_agree():
     assert changed > 1000
 
 
-def test_whatever_bytes_are_changed_both_readers_agree():
+def test_whatever_bytes_are_changed_both_readers_agree(monkeypatch):
     data = written(large(3))
     choose = random.Random(7)
     taken = 0
-    for _ in range(3000):
+    for number in range(3000):
+        monkeypatch.setattr(manifest_text, "_STEP", (50, 64 * 1024)[number % 2])
         changed = bytearray(data)
         place = choose.randrange(len(data))
         changed[place : place + choose.choice([0, 1, 1, 1])] = choose.choice(

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from documents import GOOD, READERS, at, places, removed, replaced
 from sealift_schemas import pieces
-from sealift_schemas.pieces import encode_pieces, parse_pieces
+from sealift_schemas.pieces import encode_pieces, parse_pieces, parse_stream, split
 from sealift_schemas.strictjson import DocumentError, encode, parse
 
 LISTS = {("a",): lambda item, place: (place, item), ("b", "c"): lambda item, place: (place, item)}
@@ -20,12 +20,11 @@ VALUES = st.recursive(
 ITEMS = st.lists(VALUES, max_size=4)
 
 
-@given(ITEMS, ITEMS, VALUES, st.sampled_from([None, 1, 3]))
-def test_a_list_is_read_item_by_item(first, second, other, indent):
+@given(ITEMS, ITEMS, VALUES, st.sampled_from([None, 1, 3]), st.sampled_from([1, 2, 7, 1 << 16]))
+def test_a_list_is_read_item_by_item(first, second, other, indent, step):
     document = {"a": first, "b": {"x": other, "c": second}, "d": other}
-    found = parse_pieces(
-        json.dumps(document, indent=indent).encode(), what="it", limit=1 << 20, lists=LISTS
-    )
+    text = json.dumps(document, indent=indent, ensure_ascii=step == 1).encode()
+    found = parse_stream(split(text, step), what="it", lists=LISTS)
     assert found == {
         "a": tuple((f"it.a[{number}]", item) for number, item in enumerate(first)),
         "b": {
@@ -51,12 +50,26 @@ def test_a_list_is_written_item_by_item(first, second, other):
         *('{"a" [1]}', "{a:[1]}", '{"a":}', '{"a"', "{", "", '{"a":[-0]}', '{"a":["\n"]}'),
         '{"a":[%s]}' % ("[" * 40 + "]" * 40),
         '{"d":9007199254740992}',
+        *('{"b":{"c":[%s]}}' % ("[" * 30 + "]" * 30), '{"d":%s}' % ("[" * 32 + "]" * 32)),
     ],
 )
 def test_what_the_parser_refuses_is_not_answered(text):
     with pytest.raises(DocumentError, match=r"^it"):
         parse(text.encode(), what="it", limit=1 << 20)
-    assert parse_pieces(text.encode(), what="it", limit=1 << 20, lists=LISTS) is None
+    for step in (1, 3, 1 << 16):
+        assert parse_stream(split(text.encode(), step), what="it", lists=LISTS) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"b":{"c":[%s]}}' % ("[" * 29 + "]" * 29), '{"d":["%s"]}' % ("[" * 40), '{"d":12345}'],
+)
+def test_what_is_as_deep_as_may_be_is_read_however_it_comes(text):
+    expected = parse(text.encode(), what="it", limit=1 << 20)
+    for step in (1, 3, 1 << 16):
+        found = parse_stream(split(text.encode(), step), what="it", lists={})
+        assert found == expected
+        assert parse_stream(split(text.encode(), step), what="it", lists=LISTS) is not None
 
 
 def test_the_size_and_the_encoding_are_checked():

@@ -6,12 +6,12 @@ The validators get an empty registry: jsonschema would otherwise fetch what a sc
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
-from sealift_bundler.schema_pieces import follows
+from sealift_bundler.schema_pieces import Pieces, follows
 from sealift_installer.errors import Damaged, documents_damaged, printable
-from sealift_schemas.pieces import LARGE
+from sealift_schemas.pieces import LARGE, split
 from sealift_schemas.resources import read_schema
 from sealift_schemas.strictjson import parse, shorten
 
@@ -45,14 +45,20 @@ def find_issues(name: str, value: object) -> list[Issue]:
     return sorted((_issue(error) for error in errors), key=lambda issue: _order(issue.path))
 
 
-def check_documents(name: str, documents: Iterable[tuple[str, bytes]]) -> None:
+def check_documents(name: str, documents: Iterable[tuple[str, bytes | Pieces]]) -> None:
     """Check documents of a bundle, each given as its name in messages and its capped bytes.
+
+    The bytes of a long one are given by a function that yields them piece by piece.
 
     Raises:
         Damaged: one is not what the schema `name` describes; all that is wrong with it is named.
     """
     for what, data in documents:
-        if len(data) > LARGE and follows(_validator(name), data):
+        if not isinstance(data, bytes):
+            if follows(_validator(name), data):
+                continue
+            data = b"".join(data())  # noqa: PLW2901 - to say what is wrong takes the whole
+        elif len(data) > LARGE and follows(_validator(name), partial(split, data)):
             continue
         with documents_damaged(what):
             issues = find_issues(name, parse(data, what=what, limit=len(data)))

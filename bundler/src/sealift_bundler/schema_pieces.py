@@ -5,27 +5,32 @@ Here is only found that a document follows its schema; where it does not, the wh
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from sealift_schemas.pieces import parse_pieces
+from sealift_schemas.pieces import parse_stream
 from sealift_schemas.strictjson import DocumentError, ReadItems, parse
 
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator
 
 Path = tuple[str, ...]
+# Gives the bytes of a document, piece by piece; each call begins anew.
+Pieces = Callable[[], Iterable[bytes | memoryview]]
 
 # What may stand in a schema of an object, and of a list, whose items are checked by themselves.
 _OF_OBJECTS = {"$schema", "$id", "$defs", "title", "description", "type", "properties", "required"}
 _OF_OBJECTS |= {"additionalProperties"}
 _OF_LISTS = {"title", "description", "type", "items", "minItems"}
 _BEFORE_PAYLOAD, _BEHIND_PAYLOAD = b'{"payload":"', b'","payloadType":'
+# What the schema of envelopes says of base64, and what follows from it for a part of such a text.
+_BASE64_PATTERN = r"^(?:[A-Za-z0-9+/]*={0,2})$(?!\n)"
+_BASE64_PART = re.compile(rb"[A-Za-z0-9+/]*+={0,2}")
 
 
-def follows(validator: "Draft202012Validator", data: bytes) -> bool:
+def follows(validator: "Draft202012Validator", pieces: Pieces) -> bool:
     """Tell whether a document follows a schema; if not, it may be that only the whole can tell."""
-    rest = _without_payload(validator, data)
+    rest = _without_payload(pieces()) if _is_envelope(validator.schema) else None
     if rest is not None:
         try:
             return validator.is_valid(parse(rest, what="", limit=len(rest)))
@@ -35,7 +40,7 @@ def follows(validator: "Draft202012Validator", data: bytes) -> bool:
     readers = {
         path: _Check(validator.evolve(schema=items).is_valid) for path, items in lists.items()
     }
-    value = parse_pieces(data, what="", limit=len(data), lists=readers)
+    value = parse_stream(pieces(), what="", lists=readers)
     return value is not None and validator.is_valid(_shortened(value))
 
 
@@ -71,17 +76,38 @@ def _shortened(value: object) -> object:
     return value
 
 
-def _without_payload(validator: "Draft202012Validator", data: bytes) -> bytes | None:
-    """Return an envelope without its payload, if that is base64 as the schema has it."""
-    schema = validator.schema
+def _is_envelope(schema: Any) -> bool:
+    """Tell whether a schema is that of envelopes, whose payload is base64."""
     if not isinstance(schema, dict) or "payload" not in schema.get("properties", {}):
-        return None
-    end = data.find(_BEHIND_PAYLOAD)
-    if end < 0 or not data.startswith(_BEFORE_PAYLOAD):
-        return None
+        return False
     if schema["properties"]["payload"] != {"$ref": "#/$defs/base64"}:
+        return False
+    return bool(schema["$defs"]["base64"]["pattern"] == _BASE64_PATTERN)
+
+
+def _without_payload(pieces: Iterable[bytes | memoryview]) -> bytes | None:
+    """Return an envelope without its payload, if that is base64 as the schema has it."""
+    coming = iter(pieces)
+    text = b""
+    while len(text) < len(_BEFORE_PAYLOAD):
+        piece = next(coming, None)
+        if piece is None:
+            return None
+        text += piece
+    if not text.startswith(_BEFORE_PAYLOAD):
         return None
-    base64 = re.compile(schema["$defs"]["base64"]["pattern"].encode())
-    if base64.match(memoryview(data)[len(_BEFORE_PAYLOAD) : end]) is None:
-        return None
-    return _BEFORE_PAYLOAD + data[end:]
+    text, padded = text[len(_BEFORE_PAYLOAD) :], False
+    while True:
+        end = text.find(b'"')
+        part = text if end < 0 else text[:end]
+        if part and (padded or _BASE64_PART.fullmatch(part) is None):
+            return None
+        padded = padded or part.endswith(b"=")
+        if end >= 0:
+            break
+        piece = next(coming, None)
+        if piece is None:
+            return None
+        text = bytes(piece)
+    rest = b"".join((text[end:], *coming))
+    return _BEFORE_PAYLOAD + rest if rest.startswith(_BEHIND_PAYLOAD) else None

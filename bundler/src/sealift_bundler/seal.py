@@ -1,22 +1,26 @@
 """Sealing: a bundle is called sealed when the installer's own verification accepts it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from sealift_bundler.schema import check_documents
+from sealift_bundler.schema_pieces import Pieces
 from sealift_bundler.site import clock_time
 from sealift_installer.authenticate import Authenticated, Terms, authenticate
 from sealift_installer.bundle import ENVELOPE, MANIFEST, Bundle, root_name
-from sealift_installer.errors import documents_damaged
+from sealift_installer.errors import documents_damaged, host_errors
 from sealift_installer.evidence import Evidence, check_evidence
 from sealift_installer.limits import LIMITS
 from sealift_installer.preflight import check_names
+from sealift_installer.trust.dsse import read_envelope
 from sealift_installer.trust.roots import TrustedRoot, read_first_root
 from sealift_installer.trust.state import TrustState
 from sealift_installer.verify import VerifyReport, verify_files
 from sealift_schemas import provenance, vsa
-from sealift_schemas.envelope import Envelope
 from sealift_schemas.index import Entry
+from sealift_schemas.pieces import STEP, split
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +54,12 @@ def seal_bundle(path: Path, root: TrustedRoot) -> Verified:
     """
     verified = verify_bundle(path, root)
     bundle = verified.authenticated.bundle
-    check_documents("manifest", [(MANIFEST, bundle.read(MANIFEST, LIMITS.envelope))])
-    check_documents("envelope", [(ENVELOPE, bundle.read(ENVELOPE, LIMITS.envelope))])
+    check_documents("manifest", [(MANIFEST, _pieces(bundle, MANIFEST))])
+    check_documents("envelope", [(ENVELOPE, _pieces(bundle, ENVELOPE))])
     roots = [root_name(version) for version in bundle.root_versions()]
     check_documents("envelope", [(name, bundle.read(name, LIMITS.root)) for name in roots])
-    payloads = [(name, _payload(bundle, name)) for name in roots]
-    check_documents("root", payloads)
+    payloads = [(name, read_envelope(bundle, name, LIMITS.root).payload) for name in roots]
+    check_documents("root", [(name, bytes(payload)) for name, payload in payloads])
     for archive in verified.authenticated.manifest.archives:
         check_names(archive)
         lines = _shapes(verified.authenticated.entries(archive))
@@ -83,14 +87,20 @@ def _check_statements(verified: Verified) -> None:
         ("vsa", vsa.PATH, evidence.summary),
     ):
         if statement is not None:
-            check_documents("envelope", [(path, bundle.read(path, LIMITS.envelope))])
-            check_documents(schema, [(path, _payload(bundle, path, LIMITS.envelope))])
+            check_documents("envelope", [(path, _pieces(bundle, path))])
+            payload = read_envelope(bundle, path, LIMITS.envelope).payload
+            check_documents(schema, [(path, partial(split, payload))])
 
 
-def _payload(bundle: Bundle, name: str, limit: int = LIMITS.root) -> bytes:
-    data = bundle.read(name, limit)
-    with documents_damaged(name):
-        return Envelope.read(data, what=name, limit=limit).payload
+def _pieces(bundle: Bundle, name: str) -> Pieces:
+    """Return what reads a long document of the bundle piece by piece."""
+
+    def read() -> Iterator[bytes]:
+        with bundle.open(name) as file, host_errors(f"cannot read {name} in the bundle"):
+            while data := file.read(STEP):
+                yield data
+
+    return read
 
 
 def _shapes(entries: tuple[Entry, ...]) -> list[Entry]:

@@ -29,7 +29,7 @@ from sealift_installer.trust.coverage import (
     check_signatures,
     write_checksums,
 )
-from sealift_installer.trust.dsse import Signers, check_type, count_signers
+from sealift_installer.trust.dsse import Signers, check_type, count_signers, read_envelope
 from sealift_installer.trust.followed import Followed, follow_roots
 from sealift_installer.trust.host import NO_HOST, HostTrust
 from sealift_installer.trust.policy import Terms, Verdict, check_place, check_terms, check_time
@@ -42,7 +42,7 @@ from sealift_installer.trust.site import (
     check_signers,
 )
 from sealift_installer.trust.state import TrustState
-from sealift_schemas.envelope import Envelope
+from sealift_schemas.envelope import LongEnvelope
 from sealift_schemas.index import Entry, Template, count_installed, read_lines
 from sealift_schemas.lean import dataclass, field, replace
 from sealift_schemas.manifest import PAYLOAD_TYPE, Archive, Manifest
@@ -165,12 +165,14 @@ def judge(followed: Followed, terms: Terms) -> Authenticated:
     """
     check_terms(terms)
     bundle = followed.bundle
-    payload, signers = _read_signed(followed)
-    manifest = _read_manifest(payload, bundle)
+    envelope, signers = _read_signed(followed)
+    sha256 = hashlib.sha256(envelope.payload).hexdigest()
+    manifest = _read_manifest(envelope, bundle)
+    del envelope  # of a large bundle it is megabytes
     sealed = Authenticated(
         bundle=bundle,
         manifest=manifest,
-        manifest_sha256=hashlib.sha256(payload).hexdigest(),
+        manifest_sha256=sha256,
         root=followed.roots[-1],
         new_roots=followed.new_roots,
         signers=signers.valid,
@@ -179,7 +181,7 @@ def judge(followed: Followed, terms: Terms) -> Authenticated:
     )
     with refusals_of(sealed.identity):
         verdict = _check_policy(followed, sealed, terms)
-        warnings = _check_contents(sealed, payload)
+        warnings = _check_contents(sealed)
     unknown = _warn("a signature by a key that does not count", signers.unknown)
     warnings = (*verdict.warnings, *unknown, *warnings)
     return replace(sealed, warnings=warnings, overrides=verdict.overrides)
@@ -207,11 +209,11 @@ def _check_policy(followed: Followed, sealed: Authenticated, terms: Terms) -> Ve
     return verdict + check_time(sealed.manifest, followed.states, terms, policies)
 
 
-def _check_contents(sealed: Authenticated, payload: bytes) -> tuple[str, ...]:
+def _check_contents(sealed: Authenticated) -> tuple[str, ...]:
     """Check copies, signatures and files of the bundle; return what is to be said of them."""
     bundle = sealed.bundle
     checksums = write_checksums(sealed.manifest, sealed.manifest_sha256)
-    check_copies(bundle, payload, checksums)
+    check_copies(bundle, sealed.manifest_sha256, checksums)
     listing = bundle.scan()
     root = sealed.root.root
     strangers = check_signatures(bundle, listing, root, sealed.signers, checksums)
@@ -222,14 +224,10 @@ def _check_contents(sealed: Authenticated, payload: bytes) -> tuple[str, ...]:
     )
 
 
-def _read_signed(followed: Followed) -> tuple[bytes, Signers]:
-    """Return the manifest's payload and who signed it: a threshold of release keys of each root."""
+def _read_signed(followed: Followed) -> tuple[LongEnvelope, Signers]:
+    """Return the manifest's envelope and who signed it: a threshold of release keys of each root."""
     bundle = followed.bundle
-    limit = bundle.limits.envelope
-    data = bundle.read(ENVELOPE, limit)
-    with documents_damaged(ENVELOPE):
-        envelope = Envelope.read(data, what=ENVELOPE, limit=limit)
-    del data  # of a large bundle it is megabytes, and so is the payload
+    envelope = read_envelope(bundle, ENVELOPE, bundle.limits.envelope)
     check_type(envelope, PAYLOAD_TYPE, ENVELOPE)
     policies = followed.host.policies
     signers = Signers((), ())
@@ -237,13 +235,14 @@ def _read_signed(followed: Followed) -> tuple[bytes, Signers]:
         signers = count_signers(envelope, trusted.root, "release", ENVELOPE)
         check_root(policies, trusted.root)
         check_signers(policies, trusted.root, signers, "release", ENVELOPE)
-    return envelope.payload, signers
+    return envelope, signers
 
 
-def _read_manifest(payload: bytes, bundle: Bundle) -> Manifest:
+def _read_manifest(envelope: LongEnvelope, bundle: Bundle) -> Manifest:
     """Read the signed payload strictly, and check that it fits this program."""
+    data, limit = envelope.signed_bytes, bundle.limits.envelope
     try:
-        manifest = Manifest.read(payload, limit=bundle.limits.envelope)
+        manifest = Manifest.read(data, limit=limit, start=len(data) - envelope.size)
     except DocumentError as error:
         if error.where in _TYPE_FIELDS:
             # Signed by those whom we trust, but for another purpose: an attestation, say.

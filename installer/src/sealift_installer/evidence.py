@@ -9,12 +9,15 @@ from collections.abc import Iterable
 from typing import Any, Protocol, TypeVar
 
 from sealift_installer.authenticate import Authenticated
-from sealift_installer.chunks import read_authenticated
+from sealift_installer.bundle import Bundle
+from sealift_installer.chunks import AuthenticatedFile, read_authenticated
 from sealift_installer.errors import Damaged, Untrusted, documents_damaged, mismatch, printable
 from sealift_installer.trust.dsse import check_type, count_signers
-from sealift_schemas.envelope import Envelope
+from sealift_schemas.envelope import Envelope, LongEnvelope
 from sealift_schemas.lean import dataclass
 from sealift_schemas.manifest import PAYLOAD_TYPE, Archive
+from sealift_schemas.payload import BundleFile
+from sealift_schemas.pieces import split
 from sealift_schemas.provenance import PATH as PROVENANCE
 from sealift_schemas.provenance import Provenance
 from sealift_schemas.statement import Named, Subject
@@ -60,7 +63,7 @@ class Evidence:
 
 
 class _Reader(Protocol[T_co]):
-    def __call__(self, data: bytes, *, limit: int, what: str) -> T_co: ...
+    def __call__(self, data: bytes | memoryview, *, limit: int, what: str) -> T_co: ...
 
 
 def check_evidence(authenticated: Authenticated) -> Evidence:
@@ -110,15 +113,11 @@ def _read(
     if file is None:
         return None, set()
     limit = authenticated.bundle.limits.envelope
-    data = read_authenticated(authenticated.bundle, file, limit)
-    with documents_damaged(path):
-        envelope = Envelope.read(data, what=path, limit=limit)
+    envelope = _read_envelope(authenticated.bundle, file, limit)
     check_type(envelope, PAYLOAD_TYPE, path)
     signers = count_signers(envelope, authenticated.root.root, "builder", path)
-    payload = envelope.payload
-    del data, envelope  # of many archives each of them is a megabyte or more
     try:
-        statement = read(payload, limit=limit, what=path)
+        statement = read(envelope.payload, limit=limit, what=path)
     except DocumentError as error:
         if error.where.removeprefix(f"{path}.") in _TYPE_FIELDS:
             # Signed by those whom we trust, but for another purpose.
@@ -129,6 +128,19 @@ def _read(
         with documents_damaged(path):
             raise
     return statement, set(signers.valid)
+
+
+def _read_envelope(bundle: Bundle, file: BundleFile, limit: int) -> LongEnvelope | Envelope:
+    """Read an authenticated envelope; of a long one there is one copy in memory."""
+    if file.size <= limit:
+        chunks = AuthenticatedFile(bundle, (file,), file.sha256, file.path).chunks()
+        pieces = (piece for chunk in chunks for piece in split(chunk))
+        found = LongEnvelope.read(pieces, what=file.path)
+        if found is not None:
+            return found
+    data = read_authenticated(bundle, file, limit)
+    with documents_damaged(file.path):
+        return Envelope.read(data, what=file.path, limit=limit)
 
 
 def _check_provenance(authenticated: Authenticated, provenance: Provenance) -> None:

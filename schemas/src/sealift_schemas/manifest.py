@@ -187,20 +187,21 @@ class Manifest:
     expires: str | None = None
 
     @classmethod
-    def read(cls, data: bytes, *, limit: int) -> "Manifest":
-        """Read the payload's bytes. Nothing here says that they are authentic.
+    def read(cls, data: bytes | bytearray, *, limit: int, start: int = 0) -> "Manifest":
+        """Read the payload's bytes, from `start` on. Nothing here says that they are authentic.
 
         Raises:
             DocumentError: they are no manifest of this format.
         """
         where = "manifest"
-        if _LARGE < len(data) <= limit:
+        if _LARGE < len(data) - start <= limit:
             from sealift_schemas.manifest_text import read_written
 
-            written = read_written(data)
+            written = read_written(data, start)
             if written is not None:
                 return written
-        with Fields(parse(data, what=where, limit=limit), where) as fields:
+        payload = bytes(memoryview(data)[start:])
+        with Fields(parse(payload, what=where, limit=limit), where) as fields:
             fields.constant("_type", STATEMENT_TYPE)
             fields.constant("predicateType", PREDICATE_TYPE)
             subjects = fields.items("subject", _subject)

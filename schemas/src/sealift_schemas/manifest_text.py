@@ -7,8 +7,9 @@ stood where it has empty ones. Whatever looks otherwise is for the strict reader
 """
 
 import re
-from collections.abc import Callable, Iterable
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache, partial
+from sys import intern
 from typing import Any, TypeVar
 
 from sealift_schemas.keys import TOOL_NAME
@@ -36,6 +37,9 @@ from sealift_schemas.payload import BUNDLE_PATH, CHUNK_SIZE, BundleFile
 from sealift_schemas.strictjson import DocumentError
 
 T = TypeVar("T")
+
+# Bytes that are looked at as text together.
+_STEP = 64 * 1024
 
 # Printable ASCII without the quote and the backslash: a string that is what it looks like.
 _TEXT = r"[ !#-\[\]-~]*"
@@ -80,7 +84,7 @@ _ARCHIVE = re.compile(
 )  # fmt: skip
 _QUOTED = re.compile(r'"([^"]*)"')
 _PAIR = re.compile(r'"([^"]*)": "([^"]*)"')
-_SUBJECTS, _ARCHIVES, _FILES = '\n  "subject": [', '\n    "archives": [', '\n    "files": ['
+_SUBJECTS, _ARCHIVES, _FILES = b'\n  "subject": [', b'\n    "archives": [', b'\n    "files": ['
 _SUBJECT = '\n    {\n      "name": "%s",\n      "digest": {\n        "sha256": "%s"\n      }\n    }'
 
 
@@ -88,28 +92,32 @@ class _OtherwiseError(Exception):
     """It is not as the bundler writes it, or not as it must be."""
 
 
-def read_written(data: bytes) -> Manifest | None:
-    """Return the manifest in `data`, or None: it takes the strict reader to say what it is."""
+def read_written(data: bytes | bytearray, start: int = 0) -> Manifest | None:
+    """Return the manifest that begins at `start` of `data`.
+
+    Returns None if it takes the strict reader to say what it is.
+    """
     try:
-        return _read(data.decode("ascii"))
+        return _read(data, start)
     except (_OtherwiseError, UnicodeDecodeError, DocumentError):
         return None
 
 
-def _read(text: str) -> Manifest:
-    subjects = _behind(text, _SUBJECTS, 0)
-    archives_at = _behind(text, _ARCHIVES, subjects)
-    archives, archives_end = _records(text, _ARCHIVE, archives_at, _archive)
-    files_at = _behind(text, _FILES, archives_end)
-    files, files_end = _records(text, _FILE, files_at, _file)
-    subjects_end = _behind_subjects(text, subjects, files)
+def _read(data: bytes | bytearray, start: int) -> Manifest:
+    subjects = _behind(data, _SUBJECTS, start)
+    archives_at = _behind(data, _ARCHIVES, subjects)
+    known: dict[str, str] = {}
+    archives, archives_end = _records(data, _ARCHIVE, archives_at, partial(_archive, known))
+    files_at = _behind(data, _FILES, archives_end)
+    files, files_end = _records(data, _FILE, files_at, partial(_file, known))
+    subjects_end = _behind_subjects(data, subjects, files)
     rest = (
-        text[:subjects],
-        text[subjects_end:archives_at],
-        text[archives_end:files_at],
-        text[files_end:],
+        data[start:subjects],
+        data[subjects_end:archives_at],
+        data[archives_end:files_at],
+        data[files_end:],
     )
-    head = Manifest.read("".join(rest).encode("ascii"), limit=64 * 1024)
+    head = Manifest.read(b"".join(rest), limit=64 * 1024)
     if head.files or head.archives:
         raise _OtherwiseError
     manifest = replace(head, files=files, archives=archives)
@@ -117,20 +125,20 @@ def _read(text: str) -> Manifest:
     return manifest
 
 
-def _behind(text: str, mark: str, start: int) -> int:
+def _behind(data: bytes | bytearray, mark: bytes, start: int) -> int:
     """Return where the list begins to whose name `mark` belongs. Strings have no line breaks."""
-    found = text.find(mark, start)
+    found = data.find(mark, start)
     if found < 0:
         raise _OtherwiseError
     return found + len(mark)
 
 
-def _behind_subjects(text: str, start: int, files: Iterable[BundleFile]) -> int:
+def _behind_subjects(data: bytes | bytearray, start: int, files: Iterable[BundleFile]) -> int:
     """Return where the subjects end, which must be just the paths and digests of `files`."""
     before = ""
     for file in files:
-        subject = before + _SUBJECT % (file.path, file.sha256)
-        if not text.startswith(subject, start):
+        subject = (before + _SUBJECT % (file.path, file.sha256)).encode("ascii")
+        if not data.startswith(subject, start):
             raise _OtherwiseError
         start += len(subject)
         before = ","
@@ -138,28 +146,40 @@ def _behind_subjects(text: str, start: int, files: Iterable[BundleFile]) -> int:
 
 
 def _records(
-    text: str, record: re.Pattern[str], start: int, read: Callable[[tuple[Any, ...]], T]
+    data: bytes | bytearray,
+    record: re.Pattern[str],
+    start: int,
+    read: Callable[[tuple[Any, ...]], T],
 ) -> tuple[tuple[T, ...], int]:
     """Match one record after the other and read its groups; return where the last one ends too.
 
-    The last group is the comma that another one follows.
+    The last group is the comma that another one follows. As text there is a part of `data` at a
+    time: at its end a record may go on.
     """
     found = []
-    position = start
+    view, text, position = memoryview(data), "", 0
     more = ","
     while more:
         match = record.match(text, position)
-        if match is None:
-            raise _OtherwiseError
+        if match is None or match.end() == len(text):
+            left = len(text) - position
+            if start + len(text) < len(data):
+                start, size = start + position, max(_STEP, 2 * left)
+                text, position = str(view[start : start + size], "ascii"), 0
+                continue
+            if match is None:
+                raise _OtherwiseError
         values = match.groups()
         found.append(read(values))
         more = values[-1]
         position = match.end()
-    return tuple(found), position
+    return tuple(found), start + position
 
 
-def _file(values: tuple[Any, ...]) -> BundleFile:
+def _file(known: Mapping[str, str], values: tuple[Any, ...]) -> BundleFile:
     path, size, sha256, listed, _ = values
+    # Most files belong to an archive, whose record has the same texts.
+    path, sha256 = known.get(path, path), known.get(sha256, sha256)
     chunks = tuple(_QUOTED.findall(listed or ""))
     if chunks == (sha256,):
         chunks = (sha256,)  # one string in memory, not two
@@ -170,32 +190,39 @@ def _file(values: tuple[Any, ...]) -> BundleFile:
     return file
 
 
-def _archive(values: tuple[Any, ...]) -> Archive:
+def _archive(known: dict[str, str], values: tuple[Any, ...]) -> Archive:
     (
         name, kind, version, platform, archive_format, size, sha256, parts, index, members, unpacked,
         source, request, url, digest_source, prefix, interpreter, links, glibc, libraries, _,
     ) = values  # fmt: skip
     if not parts or size == "0":
         raise _OtherwiseError
+    paths = tuple(_QUOTED.findall(parts))
+    known[sha256] = sha256
+    known[index] = index
+    known.update(zip(paths, paths, strict=True))
     return Archive(
         name=name,
-        kind=kind,
-        version=version,
-        platform=platform,
-        format=archive_format,
+        kind=intern(kind),
+        version=intern(version),
+        platform=intern(platform),
+        format=intern(archive_format),
         size=int(size),
         sha256=sha256,
         # That these two are paths of `files`, which were compared, is checked with the whole.
-        parts=tuple(_QUOTED.findall(parts)),
+        parts=paths,
         index=index,
         members=int(members),
         unpacked=int(unpacked),
-        source=Source(source, request, url, digest_source),
+        source=Source(
+            intern(source), request, request if url == request else url, intern(digest_source)
+        ),
         prefix=None if prefix is None else _text(prefix, PREFIX),
         interpreter=None if interpreter is None else _text(interpreter, INSTALLED_PATH),
         links=_links(links) if links else {},
         requires=Requirements(
-            glibc=glibc, libraries=tuple(_QUOTED.findall(libraries)) if libraries else ()
+            glibc=glibc and intern(glibc),
+            libraries=tuple(map(intern, _QUOTED.findall(libraries))) if libraries else (),
         ),
     )
 

@@ -5,19 +5,14 @@ once. Here an item of a long list is a tree of its own, which is gone when the n
 rules are those of `strictjson`; whatever breaks one is for its parser alone, which says what it is.
 """
 
+import codecs
 import io
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from sealift_schemas.strictjson import (
-    DEEPEST,
-    STRICT_DECODER,
-    ReadItems,
-    count_levels,
-    parse,
-)
+from sealift_schemas.strictjson import DEEPEST, STRICT_DECODER, ReadItems, parse
 
 Path = tuple[str, ...]
 # Takes an item of a list, and its place.
@@ -26,11 +21,15 @@ Lists = Mapping[Path, Read]
 
 # Bytes from which on it pays.
 LARGE = 128 * 1024
+# Bytes that are looked at together.
+STEP = 64 * 1024
 
 _SPACE = re.compile(r"[ \t\n\r]*")
+# A string may go on behind the end of what is looked at.
+_BRACKETS_OR_STRINGS = re.compile(r'[\[\]{}]|"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 
 
-def parse_large(data: bytes, *, what: str, limit: int, lists: Lists) -> object:
+def parse_large(data: bytes | memoryview, *, what: str, limit: int, lists: Lists) -> object:
     """Parse `data` as `strictjson.parse` does; items of `lists` are read as soon as they are parsed.
 
     Raises:
@@ -40,10 +39,10 @@ def parse_large(data: bytes, *, what: str, limit: int, lists: Lists) -> object:
         value = parse_pieces(data, what=what, limit=limit, lists=lists)
         if value is not None:
             return value
-    return parse(data, what=what, limit=limit)
+    return parse(bytes(data), what=what, limit=limit)
 
 
-def parse_pieces(data: bytes, *, what: str, limit: int, lists: Lists) -> object | None:
+def parse_pieces(data: bytes | memoryview, *, what: str, limit: int, lists: Lists) -> object | None:
     """Parse `data` strictly, giving each item of `lists` to its reader.
 
     Such a list becomes `ReadItems`, of what the reader returned. On the way to it are objects.
@@ -53,14 +52,24 @@ def parse_pieces(data: bytes, *, what: str, limit: int, lists: Lists) -> object 
     """
     if len(data) > limit:
         return None
+    return parse_stream(split(data), what=what, lists=lists)
+
+
+def parse_stream(pieces: Iterable[bytes | memoryview], *, what: str, lists: Lists) -> object | None:
+    """Parse what `pieces` are together, as `parse_pieces` does; they are taken one by one."""
+    window = _Window(iter(pieces))
     try:
-        text = data.decode("utf-8")
-        if count_levels(text) > DEEPEST:
-            return None
-        value, end = _Walk(text, lists).value(_behind_space(text, 0), (), what)
+        value = _Walk(window, lists).value((), what)
+        return value if window.peek() == "" else None
     except (ValueError, RecursionError):
         return None
-    return value if _behind_space(text, end) == len(text) else None
+
+
+def split(data: bytes | bytearray | memoryview, step: int = STEP) -> Iterator[memoryview]:
+    """Yield `data`, `step` bytes at a time, without a copy."""
+    view = memoryview(data)
+    for start in range(0, len(view), step):
+        yield view[start : start + step]
 
 
 def encode_pieces(value: object, *, indent: int) -> bytes:
@@ -81,67 +90,135 @@ class _OtherwiseError(ValueError):
     """It is not as it must be."""
 
 
-class _Walk:
-    """Walks through a text to its long lists."""
+class _Window:
+    """The part of a text that is in memory: what was read and not passed yet, from `at` on."""
 
-    def __init__(self, text: str, lists: Lists) -> None:
-        self._text = text
-        self._lists = lists
-        self._ways = {path[:length] for path in lists for length in range(len(path))}
+    def __init__(self, pieces: Iterator[bytes | memoryview]) -> None:
+        self._pieces = pieces
+        self._decode = codecs.getincrementaldecoder("utf-8")().decode
+        self._text = ""
+        self._at = 0
+        self._ended = False
+        # How many arrays and objects are open at `at`.
+        self.depth = 0
 
-    def value(self, at: int, path: Path, place: str) -> tuple[object, int]:
-        """Return the value that begins at `at`, and where it ends."""
-        opening = self._text[at : at + 1]
-        if opening == "{" and path in self._ways:
-            return self._object(at, path, place)
-        if opening == "[" and path in self._lists:
-            return self._list(at, self._lists[path], place)
-        return STRICT_DECODER.raw_decode(self._text, at)
-
-    def _object(self, at: int, path: Path, place: str) -> tuple[dict[str, object], int]:
-        text = self._text
-        found: dict[str, object] = {}
-        at = _behind_space(text, at + 1)
-        if text[at : at + 1] == "}":
-            return found, at + 1
+    def peek(self) -> str:
+        """Return the next character behind space, nothing at the end."""
         while True:
-            self._expect(at, '"')
-            key, at = STRICT_DECODER.raw_decode(text, at)
-            if key in found or not key.isascii():
-                raise _OtherwiseError
-            at = _behind_space(text, at)
-            self._expect(at, ":")
-            at = _behind_space(text, at + 1)
-            found[key], at = self.value(at, (*path, key), f"{place}.{key}")
-            at = _behind_space(text, at)
-            if text[at : at + 1] == "}":
-                return found, at + 1
-            self._expect(at, ",")
-            at = _behind_space(text, at + 1)
+            match = _SPACE.match(self._text, self._at)
+            self._at = self._at if match is None else match.end()
+            if self._at < len(self._text) or self._ended:
+                return self._text[self._at : self._at + 1]
+            self._read_on()
 
-    def _list(self, at: int, read: Read, place: str) -> tuple[ReadItems, int]:
-        text = self._text
-        found: list[object] = []
-        at = _behind_space(text, at + 1)
-        if text[at : at + 1] == "]":
-            return ReadItems(), at + 1
+    def skip(self) -> None:
+        """Pass the character that was peeked at."""
+        self._at += 1
+
+    def expect(self, sign: str) -> None:
+        """Pass `sign`, which must come next."""
+        if self.peek() != sign:
+            raise _OtherwiseError
+        self.skip()
+
+    def value(self) -> object:
+        """Return the value that comes next, parsed as a whole."""
+        self.peek()
         while True:
-            value, at = STRICT_DECODER.raw_decode(text, at)
-            found.append(read(value, f"{place}[{len(found)}]"))
-            at = _behind_space(text, at)
-            if text[at : at + 1] == "]":
-                return ReadItems(found), at + 1
-            self._expect(at, ",")
-            at = _behind_space(text, at + 1)
+            try:
+                value, end = STRICT_DECODER.raw_decode(self._text, self._at)
+            except json.JSONDecodeError:
+                if self._ended:
+                    raise
+            else:
+                # At the end of what is there a number may go on.
+                if end < len(self._text) or self._ended:
+                    self._at = end
+                    return value
+            self._read_on()
 
-    def _expect(self, at: int, sign: str) -> None:
-        if self._text[at : at + 1] != sign:
+    def _read_on(self) -> None:
+        """Read at least as much as is left; what was passed is forgotten."""
+        parts = [self._text[self._at :]]
+        wanted = len(parts[0]) or 1
+        while wanted > 0 and not self._ended:
+            piece = next(self._pieces, None)
+            self._ended = piece is None
+            parts.append(self._decode(piece or b"", self._ended))
+            wanted -= len(parts[-1])
+        self._text, self._at = "".join(parts), 0
+        # Counted before the parser runs: see `strictjson.parse`.
+        if _deepest(self._text, self.depth) > DEEPEST:
             raise _OtherwiseError
 
 
-def _behind_space(text: str, at: int) -> int:
-    match = _SPACE.match(text, at)
-    return at if match is None else match.end()
+def _deepest(text: str, depth: int) -> int:
+    """Return how deep it goes in `text`, which begins `depth` levels deep and outside of strings."""
+    deepest = depth
+    for match in _BRACKETS_OR_STRINGS.finditer(text):
+        bracket = match.group()
+        if bracket in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif bracket in "]}":
+            depth -= 1
+    return deepest
+
+
+class _Walk:
+    """Walks through a text to its long lists."""
+
+    def __init__(self, window: _Window, lists: Lists) -> None:
+        self._window = window
+        self._lists = lists
+        self._ways = {path[:length] for path in lists for length in range(len(path))}
+
+    def value(self, path: Path, place: str) -> object:
+        """Return the value that comes next."""
+        opening = self._window.peek()
+        if opening == "{" and path in self._ways:
+            return self._inside(self._object, path, place)
+        if opening == "[" and path in self._lists:
+            return self._inside(self._list, path, place)
+        return self._window.value()
+
+    def _inside(self, read: Callable[[Path, str], object], path: Path, place: str) -> object:
+        self._window.skip()
+        self._window.depth += 1
+        value = read(path, place)
+        self._window.skip()
+        self._window.depth -= 1
+        return value
+
+    def _object(self, path: Path, place: str) -> dict[str, object]:
+        """Read what is between the brackets."""
+        window = self._window
+        found: dict[str, object] = {}
+        if window.peek() == "}":
+            return found
+        while True:
+            if window.peek() != '"':
+                raise _OtherwiseError
+            key = str(window.value())
+            if key in found or not key.isascii():
+                raise _OtherwiseError
+            window.expect(":")
+            found[key] = self.value((*path, key), f"{place}.{key}")
+            if window.peek() == "}":
+                return found
+            window.expect(",")
+
+    def _list(self, path: Path, place: str) -> ReadItems:
+        """Read what is between the brackets."""
+        window, read = self._window, self._lists[path]
+        found: list[object] = []
+        if window.peek() == "]":
+            return ReadItems()
+        while True:
+            found.append(read(window.value(), f"{place}[{len(found)}]"))
+            if window.peek() == "]":
+                return ReadItems(found)
+            window.expect(",")
 
 
 def _pieces(value: Any, indent: int, line: str) -> Iterator[str]:

@@ -206,7 +206,9 @@ class Provenance:
     byproducts: tuple[Named, ...] = ()
 
     @classmethod
-    def read(cls, data: bytes, *, limit: int, what: str = "provenance") -> "Provenance":
+    def read(
+        cls, data: bytes | memoryview, *, limit: int, what: str = "provenance"
+    ) -> "Provenance":
         """Read the payload's bytes. Nothing here says that they are authentic.
 
         Raises:

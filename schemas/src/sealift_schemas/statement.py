@@ -71,7 +71,7 @@ def read_uri(fields: Fields) -> str | None:
 
 
 def read_statement(
-    data: bytes,
+    data: bytes | memoryview,
     predicate_type: str,
     read: Callable[[object, str], T],
     *,

@@ -121,7 +121,7 @@ class Summary:
         return tuple(used[path] for path in sorted(used))
 
     @classmethod
-    def read(cls, data: bytes, *, limit: int, what: str = "vsa") -> "Summary":
+    def read(cls, data: bytes | memoryview, *, limit: int, what: str = "vsa") -> "Summary":
         """Read the payload's bytes. Nothing here says that they are authentic.
 
         Raises:

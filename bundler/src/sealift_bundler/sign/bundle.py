@@ -7,14 +7,15 @@ a directory of their own, and `add_signatures` brings them to the bundle.
 import fcntl
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from sealift_bundler.keys import keyid
 from sealift_bundler.schema import check_documents
-from sealift_bundler.sign.signer import Signer, check_clock, sign_checked, sign_envelope
+from sealift_bundler.sign.signer import Signer, check_clock, make_signatures, sign_checked
 from sealift_installer.bundle import CHECKSUMS, ENVELOPE, MANIFEST, Bundle, signature_name
 from sealift_installer.durable import write_durably
 from sealift_installer.errors import (
@@ -28,18 +29,23 @@ from sealift_installer.errors import (
 )
 from sealift_installer.limits import LIMITS
 from sealift_installer.trust.coverage import write_checksums
+from sealift_installer.trust.dsse import read_envelope
 from sealift_installer.trust.keys import verify_signature
 from sealift_installer.trust.roots import RootChain, TrustedRoot, walk
-from sealift_schemas.envelope import Envelope, Signature
+from sealift_schemas.envelope import LongEnvelope, Signature
 from sealift_schemas.manifest import PAYLOAD_TYPE, Manifest
+from sealift_schemas.pieces import STEP, split
 from sealift_schemas.root import Root
 
 
 @dataclass(frozen=True, slots=True)
 class Unsigned:
-    """What is signed of a bundle: the manifest, and the checksums that follow from it."""
+    """What is signed of a bundle: the manifest, and the checksums that follow from it.
 
-    manifest: bytes
+    The manifest is in an envelope that has no signatures yet.
+    """
+
+    manifest: LongEnvelope
     checksums: bytes
 
 
@@ -72,18 +78,15 @@ def sign_bundle(
         )
     found = read_unsigned(Bundle(path))
     # A signature that could not join what is there is not asked for.
-    _read_signatures(Bundle(place), found.manifest)
-    made = sign_envelope(found.manifest, PAYLOAD_TYPE, signers)
+    _read_signatures(Bundle(place), found.manifest.payload)
+    made = make_signatures(found.manifest.signed_bytes, signers)
     plain = {keyid(signer.public): sign_checked(signer, found.checksums) for signer in signers}
     with host_errors("cannot write the signature"):
         place.mkdir(parents=True, exist_ok=True)
     with _hold(place):
         # A signer can take minutes: others may have signed meanwhile.
-        known = {one.keyid: one for one in _read_signatures(Bundle(place), found.manifest)}
-        known.update((one.keyid, one) for one in made.signatures)
-        envelope = sign_envelope(found.manifest, PAYLOAD_TYPE, (), known.values())
-        _write(place, envelope, plain)
-    return tuple(signature.keyid for signature in envelope.signatures)
+        known = _read_signatures(Bundle(place), found.manifest.payload)
+        return _write(place, found.manifest, (*known, *made), plain)
 
 
 def add_signatures(path: Path, sources: Sequence[Path], trusted: TrustedRoot) -> tuple[str, ...]:
@@ -106,7 +109,7 @@ def add_signatures(path: Path, sources: Sequence[Path], trusted: TrustedRoot) ->
     plain: dict[str, bytes] = {}
     for source in sources:
         bundle = Bundle(source)
-        added = _read_signatures(bundle, found.manifest)
+        added = _read_signatures(bundle, found.manifest.payload)
         if not added:
             raise Damaged(f"there are no signatures in it: {source}")
         for one in added:
@@ -116,11 +119,8 @@ def add_signatures(path: Path, sources: Sequence[Path], trusted: TrustedRoot) ->
             _check(root, one, given, found, source)
             signatures[one.keyid], plain[one.keyid] = one, given
     with _hold(path):
-        known = {one.keyid: one for one in _read_signatures(Bundle(path), found.manifest)}
-        known.update(signatures)
-        envelope = sign_envelope(found.manifest, PAYLOAD_TYPE, (), known.values())
-        _write(path, envelope, plain)
-    return tuple(signature.keyid for signature in envelope.signatures)
+        known = _read_signatures(Bundle(path), found.manifest.payload)
+        return _write(path, found.manifest, (*known, *signatures.values()), plain)
 
 
 def check_signed(path: Path, trusted: TrustedRoot) -> None:
@@ -157,15 +157,29 @@ def read_unsigned(bundle: Bundle) -> Unsigned:
         RefusedByPolicy: it bears a time more than a day ahead of the clock.
         HostError: it cannot be read.
     """
-    data = bundle.read(MANIFEST, LIMITS.envelope)
-    check_documents("manifest", [(MANIFEST, data)])
+    found = _read_manifest(bundle)
+    check_documents("manifest", [(MANIFEST, partial(split, found.payload))])
     with documents_damaged(MANIFEST):
-        manifest = Manifest.read(data, limit=LIMITS.envelope)
+        start = len(found.signed_bytes) - found.size
+        manifest = Manifest.read(found.signed_bytes, limit=LIMITS.envelope, start=start)
     check_clock(manifest.created, "the bundle")
-    sums = write_checksums(manifest, hashlib.sha256(data).hexdigest())
+    sums = write_checksums(manifest, hashlib.sha256(found.payload).hexdigest())
     if bundle.read(CHECKSUMS, LIMITS.checksums) != sums:
         raise Damaged(f"{CHECKSUMS} does not say what {MANIFEST} says: {bundle.path}")
-    return Unsigned(data, sums)
+    return Unsigned(found, sums)
+
+
+def _read_manifest(bundle: Bundle) -> LongEnvelope:
+    """Return the manifest as it is signed: of a large one there is one copy in memory."""
+    with bundle.open(MANIFEST) as file, host_errors(f"cannot read {MANIFEST} in the bundle"):
+        size = os.fstat(file.fileno()).st_size
+        # What grows while it is read is of another size than was announced.
+        most = 0 if size > LIMITS.envelope else size + 1
+        steps = (min(STEP, most - start) for start in range(0, most, STEP))
+        with suppress(ValueError):
+            return LongEnvelope.around(PAYLOAD_TYPE, size, map(file.read, steps))
+    data = bundle.read(MANIFEST, LIMITS.envelope)
+    return LongEnvelope.around(PAYLOAD_TYPE, len(data), (data,))
 
 
 @contextmanager
@@ -194,8 +208,7 @@ def _check(root: Root, one: Signature, plain: bytes, found: Unsigned, source: Pa
             f"{one.keyid}",
             hint="`sealift root show` lists them",
         )
-    data = Envelope(found.manifest, PAYLOAD_TYPE, (one,)).signed_bytes
-    if not verify_signature(key, one.signature, data):
+    if not verify_signature(key, one.signature, found.manifest.signed_bytes):
         raise Untrusted(f"a signature of {source / ENVELOPE} does not verify: key {one.keyid}")
     if not verify_signature(key, plain, found.checksums):
         raise Untrusted(
@@ -203,12 +216,10 @@ def _check(root: Root, one: Signature, plain: bytes, found: Unsigned, source: Pa
         )
 
 
-def _read_signatures(bundle: Bundle, payload: bytes) -> tuple[Signature, ...]:
+def _read_signatures(bundle: Bundle, payload: bytes | memoryview) -> tuple[Signature, ...]:
     if not (bundle.path / ENVELOPE).exists():
         return ()
-    data = bundle.read(ENVELOPE, LIMITS.envelope)
-    with documents_damaged(ENVELOPE):
-        envelope = Envelope.read(data, what=ENVELOPE, limit=LIMITS.envelope)
+    envelope = read_envelope(bundle, ENVELOPE, LIMITS.envelope)
     if envelope.payload_type != PAYLOAD_TYPE:
         what = f"the envelope is of another type: {ENVELOPE}"
         raise Damaged(mismatch(what, PAYLOAD_TYPE, envelope.payload_type))
@@ -217,10 +228,17 @@ def _read_signatures(bundle: Bundle, payload: bytes) -> tuple[Signature, ...]:
     return envelope.signatures
 
 
-def _write(place: Path, envelope: Envelope, plain: dict[str, bytes]) -> None:
-    """Write the plain signatures, and then the envelope, which makes them count."""
+def _write(
+    place: Path, manifest: LongEnvelope, signatures: Iterable[Signature], plain: dict[str, bytes]
+) -> tuple[str, ...]:
+    """Write the plain signatures, and then the envelope, which makes them count.
+
+    Of two signatures by one key the last one is kept. Returns the ids of all keys.
+    """
+    signed = manifest.signed_by(make_signatures(manifest.signed_bytes, (), signatures))
     with host_errors("cannot write the signature"):
         place.mkdir(parents=True, exist_ok=True)
         for name, data in plain.items():
             write_durably(place / signature_name(name), data)
-        write_durably(place / ENVELOPE, envelope.pieces())
+        write_durably(place / ENVELOPE, signed.pieces())
+    return tuple(signature.keyid for signature in signed.signatures)

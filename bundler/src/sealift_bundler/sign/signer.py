@@ -71,14 +71,27 @@ def sign_envelope(
 ) -> Envelope:
     """Return an envelope around `payload` with the signatures of `signers` and `existing` ones.
 
-    They are sorted by key id, one for each key, so that the order of signing leaves no trace.
-
     Raises:
         HostError: a signer cannot sign, or what it gave does not verify.
     """
     data = pre_authentication_encoding(payload_type, payload)
+    return Envelope(payload, payload_type, make_signatures(data, signers, existing))
+
+
+def make_signatures(
+    data: bytes | bytearray, signers: Iterable[Signer], existing: Iterable[Signature] = ()
+) -> tuple[Signature, ...]:
+    """Return the signatures of `signers` over `data`, and `existing` ones: one for each key.
+
+    They are sorted by key id, so that the order of signing leaves no trace.
+
+    Raises:
+        HostError: a signer cannot sign, or what it gave does not verify.
+    """
     signatures = {signature.keyid: signature for signature in existing}
     for signer in signers:
         name = keyid(signer.public)
-        signatures[name] = Signature(name, sign_checked(signer, data))
-    return Envelope(payload, payload_type, tuple(signatures[name] for name in sorted(signatures)))
+        # Not every token takes what can be changed.
+        given = data if isinstance(data, bytes) else bytes(data)
+        signatures[name] = Signature(name, sign_checked(signer, given))
+    return tuple(signatures[name] for name in sorted(signatures))

@@ -4,10 +4,12 @@ The copy of the manifest for people and the checksums for stock tools must say w
 manifest says: an auditor who reads them alone must not be told another story.
 """
 
+import hashlib
 from collections.abc import Mapping
 
 from sealift_installer.bundle import (
     CHECKSUMS,
+    ENVELOPE,
     MANIFEST,
     Bundle,
     Listing,
@@ -15,11 +17,15 @@ from sealift_installer.bundle import (
     signature_keyid,
     signature_name,
 )
-from sealift_installer.errors import Damaged, Untrusted, mismatch, printable
+from sealift_installer.errors import Damaged, Untrusted, host_errors, mismatch, printable
+from sealift_installer.trust.dsse import read_envelope
 from sealift_installer.trust.keys import verify_signature
 from sealift_schemas.manifest import Manifest
 from sealift_schemas.payload import BundleFile
 from sealift_schemas.root import Root
+
+# Bytes that are read at a time.
+_STEP = 256 * 1024
 
 
 def write_checksums(manifest: Manifest, manifest_sha256: str) -> bytes:
@@ -29,17 +35,17 @@ def write_checksums(manifest: Manifest, manifest_sha256: str) -> bytes:
     return "".join(f"{digests[path]}  {path}\n" for path in sorted(digests)).encode("ascii")
 
 
-def check_copies(bundle: Bundle, payload: bytes, checksums: bytes) -> None:
+def check_copies(bundle: Bundle, manifest_sha256: str, checksums: bytes) -> None:
     """Check that manifest.json is the signed payload and SHA256SUMS what follows from it.
 
     Raises:
         Damaged: one of them is missing or says something else.
     """
-    copy = bundle.read(MANIFEST, bundle.limits.envelope)
-    if copy != payload:
-        raise Damaged(
-            f"{MANIFEST} is not the payload that was signed: {_first_difference(payload, copy)}"
-        )
+    limit = bundle.limits.envelope
+    if _hash(bundle, MANIFEST, limit) != manifest_sha256:
+        payload = bytes(read_envelope(bundle, ENVELOPE, limit).payload)
+        difference = _first_difference(payload, bundle.read(MANIFEST, limit))
+        raise Damaged(f"{MANIFEST} is not the payload that was signed: {difference}")
     found = bundle.read(CHECKSUMS, bundle.limits.checksums)
     if found != checksums:
         raise Damaged(
@@ -97,6 +103,19 @@ def check_files(listing: Listing, files: Mapping[str, BundleFile]) -> None:
             f"not listed in the manifest: {shown}{more}",
             hint="files were added after the bundle was sealed; do not use them",
         )
+
+
+def _hash(bundle: Bundle, name: str, limit: int) -> str:
+    """Return the SHA-256 of `name`, read a bit at a time; of more than `limit` bytes, of a part."""
+    computed = hashlib.sha256()
+    with (
+        bundle.open(name) as file,
+        host_errors(f"cannot read {printable(name)} in the bundle"),
+    ):
+        while limit >= 0 and (data := file.read(min(_STEP, limit + 1))):
+            computed.update(data)
+            limit -= len(data)
+    return computed.hexdigest()
 
 
 def _first_difference(expected: bytes, found: bytes) -> str:

@@ -1,8 +1,9 @@
 """Who signed an envelope (https://github.com/secure-systems-lab/dsse, version 1)."""
 
-from sealift_installer.errors import Untrusted, mismatch, printable
+from sealift_installer.bundle import Bundle
+from sealift_installer.errors import Untrusted, documents_damaged, host_errors, mismatch, printable
 from sealift_installer.trust.keys import verify_signature
-from sealift_schemas.envelope import Envelope
+from sealift_schemas.envelope import Envelope, LongEnvelope
 from sealift_schemas.lean import dataclass
 from sealift_schemas.root import Root
 
@@ -15,7 +16,35 @@ class Signers:
     unknown: tuple[str, ...]
 
 
-def check_type(envelope: Envelope, payload_type: str, what: str) -> None:
+# Bytes that are read at a time.
+_STEP = 256 * 1024
+
+
+def read_envelope(bundle: Bundle, name: str, limit: int) -> LongEnvelope:
+    """Return the envelope `name`, of at most `limit` bytes, with one copy of it in memory.
+
+    Raises:
+        Damaged: it is missing, larger, or none in its canonical encoding.
+        HostError: it cannot be read.
+    """
+    with (
+        bundle.open(name) as file,
+        host_errors(f"cannot read {printable(name)} in the bundle"),
+    ):
+        # One byte more than is allowed is enough to see that it is too large.
+        steps = (min(_STEP, limit + 1 - start) for start in range(0, limit + 1, _STEP))
+        found = LongEnvelope.read(iter(lambda: file.read(next(steps, 0)), b""), what=name)
+        if found is not None and file.tell() <= limit:
+            return found
+    data = bundle.read(name, limit)
+    with documents_damaged(name):
+        whole = Envelope.read(data, what=name, limit=limit)
+    return LongEnvelope.around(whole.payload_type, len(whole.payload), (whole.payload,)).signed_by(
+        whole.signatures
+    )
+
+
+def check_type(envelope: Envelope | LongEnvelope, payload_type: str, what: str) -> None:
     """Check the payload's type, so that no signed thing can stand in for another.
 
     Raises:
@@ -26,7 +55,9 @@ def check_type(envelope: Envelope, payload_type: str, what: str) -> None:
         raise Untrusted(mismatch(f"wrong type of the payload of {what}", payload_type, computed))
 
 
-def count_signers(envelope: Envelope, root: Root, role: str, what: str = "envelope") -> Signers:
+def count_signers(
+    envelope: Envelope | LongEnvelope, root: Root, role: str, what: str = "envelope"
+) -> Signers:
     """Return who signed `envelope` for `role`; at least the role's threshold of distinct keys did.
 
     A signature that claims a key of the root must verify, whatever the key's role. One by a key

@@ -60,7 +60,7 @@ def check_key(keyid: str, key: PublicKey) -> None:
         raise Untrusted(f"key {keyid[:16]} is not in the canonical encoding")
 
 
-def verify_signature(key: PublicKey, signature: bytes, data: bytes) -> bool:
+def verify_signature(key: PublicKey, signature: bytes, data: bytes | bytearray) -> bool:
     """Tell whether `signature` is one by `key` over `data`, with the scheme of the key.
 
     ECDSA signatures are DER, over SHA-256 for P-256 and SHA-384 for P-384 (FIPS 186-5), Ed25519
