@@ -157,10 +157,11 @@ def test_a_changed_archive_is_refused_or_still_an_archive(data: st.DataObject):
     for _ in range(data.draw(st.integers(1, 3))):
         changed[data.draw(st.integers(0, len(changed) - 1))] = data.draw(st.integers(0, 255))
     try:
-        found = contents(bytes(changed))
+        # One byte makes a link of it, to what would be the file's bytes.
+        found = [b"".join(m.data) or m.target.encode() for m in members(bytes(changed))]
     except Damaged:
         return
-    assert list(found.values()) in ([b"text" * 50], [])
+    assert found in ([b"text" * 50], [])
 
 
 def test_an_archive_cut_anywhere_is_refused():
