@@ -42,7 +42,7 @@ class Parts:
 def parts(tmp_path):
     parts = Parts(tmp_path)
     file = parts.open()
-    assert b"".join(file.chunks()) == parts.data
+    assert b"".join(map(bytes, file.chunks())) == parts.data
     file.compare()
     assert file.size == SIZE
     return parts
@@ -147,3 +147,11 @@ def test_a_zip_is_read_through_it(tmp_path):
     with zipfile.ZipFile(file.seekable()) as packed:
         assert packed.read("one") == b"1" * 100
     file.compare()
+
+
+def test_a_chunk_takes_the_place_of_the_one_before(parts):
+    chunks = parts.open().chunks()
+    first = next(chunks)
+    second = next(chunks)
+    assert second == parts.data[CHUNK_SIZE : CHUNK_SIZE + 1000]
+    assert first[:1000] == second

@@ -11,12 +11,15 @@ import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING
 
 from sealift_installer.errors import Damaged, HostError, host_errors, mismatch, printable
 from sealift_installer.limits import LIMITS, Limits
 from sealift_schemas.lean import dataclass
 from sealift_schemas.pattern import Pattern
+
+if TYPE_CHECKING:
+    from io import FileIO
 
 MANIFEST = "manifest.json"
 ENVELOPE = "manifest.dsse.json"
@@ -97,7 +100,7 @@ class Bundle:
         self.path = path
         self.limits = limits
 
-    def open(self, name: str) -> BinaryIO:
+    def open(self, name: str) -> "FileIO":
         """Open the regular file `name`, a relative path with slashes.
 
         Raises:
@@ -222,7 +225,7 @@ class Bundle:
                 self._walk(path, depth + 1, found)
 
 
-def _read_up_to(file: BinaryIO, most: int, step: int) -> bytes:
+def _read_up_to(file: "FileIO", most: int, step: int) -> bytes:
     """Read to the end, or `most` bytes, `step` at a time: of the file's size, mostly once.
 
     To ask for all that is allowed would take that much room, however small the file is.

@@ -47,18 +47,22 @@ class AuthenticatedFile:
         """All bytes together."""
         return sum(file.size for file in self._files)
 
-    def chunks(self) -> Iterator[bytes]:
+    def chunks(self) -> Iterator[memoryview]:
         """Yield all bytes in order, each chunk authenticated before it is handed out.
+
+        A chunk is valid until the next one is asked for, which comes to stand in its place: memory
+        that is new to a process costs more than to hash what is put into it.
 
         Raises:
             Damaged: a chunk, a part or the whole is not what the manifest says. The whole is
                 compared after the last chunk, so read to the end before anything is published.
         """
         whole = hashlib.sha256()
+        room = _room(self._files)
         for file in self._files:
             part = hashlib.sha256()
             several = len(self._files) > 1
-            for chunk in _read_chunks(self._bundle, file):
+            for chunk in _read_chunks(self._bundle, file, room):
                 whole.update(chunk)
                 if several:
                     part.update(chunk)
@@ -100,26 +104,32 @@ def read_authenticated(bundle: Bundle, file: BundleFile, limit: int) -> bytes:
                 f"{file.size} bytes",
             )
         )
-    return b"".join(AuthenticatedFile(bundle, (file,), file.sha256, file.path).chunks())
+    source = AuthenticatedFile(bundle, (file,), file.sha256, file.path)
+    return b"".join([bytes(chunk) for chunk in source.chunks()])
 
 
-def _read_chunks(bundle: Bundle, file: BundleFile) -> Iterator[bytes]:
+def _room(files: Sequence[BundleFile]) -> memoryview:
+    """Return memory for any chunk of `files`, not one page of which is there before it is used."""
+    return memoryview(bytearray(min(CHUNK_SIZE, max((file.size for file in files), default=0))))
+
+
+def _read_chunks(bundle: Bundle, file: BundleFile, room: memoryview) -> Iterator[memoryview]:
     """Yield the chunks of one file, each compared; the file must end where the manifest says."""
     with bundle.open(file.path) as stream:
         for number in range(len(file.chunks)):
-            yield _read_chunk(stream, file, number)
-        if _read(stream, 1, file.path):
+            yield _read_chunk(stream, file, number, room)
+        if _read(stream, memoryview(bytearray(1)), file.path):
             raise Damaged(
                 mismatch(f"too long: {file.path}", f"{file.size} bytes", "more than that")
             )
 
 
-def _read_chunk(stream: BinaryIO, file: BundleFile, number: int) -> bytes:
-    """Read the chunk at the stream's position and compare it."""
+def _read_chunk(stream: io.FileIO, file: BundleFile, number: int, room: memoryview) -> memoryview:
+    """Read the chunk at the stream's position into `room` and compare it."""
     size = min(CHUNK_SIZE, file.size - number * CHUNK_SIZE)
-    chunk = _read(stream, size, file.path)
-    if len(chunk) != size:
-        computed = f"{number * CHUNK_SIZE + len(chunk)} bytes"
+    chunk = room[:size]
+    if (found := _read(stream, chunk, file.path)) != size:
+        computed = f"{number * CHUNK_SIZE + found} bytes"
         raise Damaged(mismatch(f"cut short: {file.path}", f"{file.size} bytes", computed))
     digest = hashlib.sha256(chunk).hexdigest()
     where = file.path if len(file.chunks) == 1 else f"{file.path}, chunk {number + 1}"
@@ -127,13 +137,14 @@ def _read_chunk(stream: BinaryIO, file: BundleFile, number: int) -> bytes:
     return chunk
 
 
-def _read(stream: BinaryIO, size: int, name: str) -> bytes:
+def _read(stream: io.FileIO, room: memoryview, name: str) -> int:
+    """Fill `room`, or as much of it as there is; return how many bytes."""
+    filled = 0
     with host_errors(f"cannot read {name}"):
-        chunk = stream.read(size)
         # One read of an unbuffered file may return less than asked for.
-        while chunk and len(chunk) < size and (more := stream.read(size - len(chunk))):
-            chunk += more
-    return chunk
+        while filled < len(room) and (more := stream.readinto(room[filled:])):
+            filled += more
+    return filled
 
 
 def _compare(name: str, expected: str, computed: str) -> None:
@@ -150,7 +161,7 @@ class _ChunkReader(io.RawIOBase):
         self._files = files
         self._size = sum(file.size for file in files)
         self._position = 0
-        self._kept: dict[tuple[int, int], bytes] = {}
+        self._kept: dict[tuple[int, int], memoryview] = {}
 
     def readable(self) -> bool:
         return True
@@ -174,7 +185,7 @@ class _ChunkReader(io.RawIOBase):
             return 0
         number, inside = self._locate()
         chunk = self._chunk(number, inside // CHUNK_SIZE)
-        piece = memoryview(chunk)[inside % CHUNK_SIZE :][: len(view)]
+        piece = chunk[inside % CHUNK_SIZE :][: len(view)]
         view[: len(piece)] = piece
         self._position += len(piece)
         return len(piece)
@@ -188,13 +199,14 @@ class _ChunkReader(io.RawIOBase):
             inside -= file.size
         raise ValueError("a position behind the end")
 
-    def _chunk(self, number: int, chunk: int) -> bytes:
+    def _chunk(self, number: int, chunk: int) -> memoryview:
         key = (number, chunk)
         if key not in self._kept:
             file = self._files[number]
             with self._bundle.open(file.path) as stream:
                 stream.seek(chunk * CHUNK_SIZE)
-                data = _read_chunk(stream, file, chunk)
+                room = memoryview(bytearray(min(CHUNK_SIZE, file.size - chunk * CHUNK_SIZE)))
+                data = _read_chunk(stream, file, chunk, room)
             if len(self._kept) >= _KEPT_CHUNKS:
                 del self._kept[next(iter(self._kept))]
             self._kept[key] = data

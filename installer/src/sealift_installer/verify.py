@@ -3,7 +3,7 @@
 import hashlib
 import threading
 from collections.abc import Callable, Iterator
-from typing import BinaryIO
+from io import FileIO
 
 from sealift_installer.authenticate import Authenticated
 from sealift_installer.bundle import Bundle
@@ -161,13 +161,13 @@ def _number(files: tuple[BundleFile, ...]) -> Iterator[tuple[BundleFile, int]]:
             yield file, number
 
 
-def _hash(stream: BinaryIO, size: int, buffer: memoryview) -> tuple[str, int]:
+def _hash(stream: FileIO, size: int, buffer: memoryview) -> tuple[str, int]:
     """Return the SHA-256 of the next `size` bytes, and how many there are of them."""
     digest = hashlib.sha256()
     found = 0
     while found < size:
         # The bundle's files are unbuffered, so that nothing is copied twice.
-        count = stream.readinto(buffer[: size - found])  # type: ignore[attr-defined]
+        count = stream.readinto(buffer[: size - found])
         if not count:
             break
         digest.update(buffer[:count])

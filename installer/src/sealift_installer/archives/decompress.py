@@ -32,6 +32,9 @@ _CALLED = {
 }
 
 
+_Chunk = bytes | memoryview
+
+
 class Decoder(Protocol):
     """One compressed stream, as bz2, lzma, isal and zstd spell it."""
 
@@ -118,13 +121,15 @@ def decompress(
 ) -> Iterator[bytes]:
     """Yield the tar archive inside of `source`, whose format is one of `tar` and `tar.*`.
 
+    How much may come of it is for the reader to say, who knows what is in it.
+
     Raises:
         Damaged: it is of another format, broken, truncated, or has something behind its end.
     """
     first, chunks = _peek(source.chunks())
     called = _CALLED[archive_format]
     if archive_format == "tar":
-        yield from chunks
+        yield from map(bytes, chunks)
         return
     found = describe(first)
     if found != called:
@@ -155,7 +160,7 @@ class _Counter:
         self._what = what
         self._packed = 0
 
-    def count(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    def count(self, chunks: Iterator[_Chunk]) -> Iterator[_Chunk]:
         for chunk in chunks:
             self._packed += len(chunk)
             yield chunk
@@ -164,8 +169,6 @@ class _Counter:
         limits, unpacked = self._limits, 0
         for output in outputs:
             unpacked += len(output)
-            if unpacked > limits.stream:
-                raise Damaged(f"{self._what}: it unpacks to more than {limits.stream} bytes")
             if limits.is_bomb(self._packed, unpacked):
                 raise Damaged(
                     f"{self._what}: {self._packed} bytes unpack to {unpacked}, and there is more"
@@ -173,19 +176,17 @@ class _Counter:
             yield output
 
 
-def _peek(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
-    held: list[bytes] = []
-    size = 0
-    while size < SNIFFED:
-        chunk = next(chunks, None)
-        if chunk is None:
-            break
-        held.append(chunk)
-        size += len(chunk)
-    return b"".join(held)[:SNIFFED], chain(held, chunks)
+def _peek(chunks: Iterator[_Chunk]) -> tuple[bytes, Iterator[_Chunk]]:
+    """Return the first bytes, and all chunks; one that is too small for them is kept apart."""
+    held: list[_Chunk] = []
+    first = b""
+    while len(first) < SNIFFED and (chunk := next(chunks, None)) is not None:
+        first += bytes(chunk[: SNIFFED - len(first)])
+        held.append(chunk if len(chunk) >= SNIFFED else bytes(chunk))
+    return first, chain(held, chunks)
 
 
-def _decode(codec: Codec, chunks: Iterator[bytes], what: str) -> Iterator[bytes]:
+def _decode(codec: Codec, chunks: Iterator[_Chunk], what: str) -> Iterator[bytes]:
     """Decode the streams in `chunks`, one after the other."""
     decoder = codec.make()
     ended = False  # whether a stream came to its end before the one at hand
@@ -215,7 +216,7 @@ def _fault(what: str, behind: bool, reason: str) -> str:  # noqa: FBT001 - a pri
     return f"{what}: {reason}"
 
 
-def _pieces(chunks: Iterator[bytes]) -> Iterator[memoryview]:
+def _pieces(chunks: Iterator[_Chunk]) -> Iterator[memoryview]:
     for chunk in chunks:
         view = memoryview(chunk)
         for start in range(0, len(chunk), _INPUT):

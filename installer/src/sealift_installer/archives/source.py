@@ -12,8 +12,11 @@ class ArchiveSource(Protocol):
         """What messages call the archive."""
         ...
 
-    def chunks(self) -> Iterator[bytes]:
-        """Return all bytes in order, in chunks; at the end the whole file's hash is compared."""
+    def chunks(self) -> Iterator[bytes | memoryview]:
+        """Return all bytes in order, in chunks; at the end the whole file's hash is compared.
+
+        A chunk is valid until the next one is asked for.
+        """
         ...
 
     def seekable(self) -> BinaryIO:
