@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from sealift_installer.archives import ahead
-from sealift_installer.archives.ahead import run_ahead
+from sealift_installer.archives.ahead import Ahead
 from sealift_installer.errors import Damaged
 
 
@@ -42,7 +42,7 @@ def workers() -> list[str]:
 def test_chunks_come_in_order_from_a_thread_that_ends():
     source = Source(100)
 
-    assert list(run_ahead(source.chunks())) == [b"%d" % number for number in range(100)]
+    assert list(Ahead(source.chunks())) == [b"%d" % number for number in range(100)]
     assert source.threads == {"run_ahead"}
     assert not workers()
 
@@ -52,13 +52,13 @@ def test_an_error_comes_behind_the_chunks_before_it():
     seen = []
 
     with pytest.raises(Damaged, match=r"^chunk 21 is wrong$"):
-        seen.extend(run_ahead(source.chunks()))
+        seen.extend(Ahead(source.chunks()))
 
     assert not workers()
 
 
 def test_what_is_before_an_error_is_handed_out():
-    chunks = run_ahead(Source(9, Damaged("chunk 10 is wrong")).chunks())
+    chunks = Ahead(Source(9, Damaged("chunk 10 is wrong")).chunks())
 
     assert [next(chunks) for _ in range(9)] == [b"%d" % number for number in range(9)]
     with pytest.raises(Damaged, match=r"^chunk 10 is wrong$"):
@@ -67,7 +67,7 @@ def test_what_is_before_an_error_is_handed_out():
 
 def test_closing_ends_the_thread_and_closes_the_source():
     source = Source(1000)
-    chunks = run_ahead(source.chunks())
+    chunks = Ahead(source.chunks())
     next(chunks)
 
     chunks.close()
@@ -78,7 +78,7 @@ def test_closing_ends_the_thread_and_closes_the_source():
 
 def test_few_chunks_wait():
     source = Source(1000)
-    chunks = run_ahead(source.chunks())
+    chunks = Ahead(source.chunks())
     next(chunks)
     deadline = time.monotonic() + 10
     while source.taken < ahead._CHUNKS and time.monotonic() < deadline:
@@ -93,7 +93,7 @@ def test_without_a_second_core_there_is_no_thread(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(ahead, "count_cores", lambda: 1)
     source = Source(3)
 
-    assert list(run_ahead(source.chunks())) == [b"0", b"1", b"2"]
+    assert list(Ahead(source.chunks())) == [b"0", b"1", b"2"]
     assert source.threads == {threading.current_thread().name}
 
 
@@ -103,4 +103,4 @@ def test_without_a_thread_to_be_had_the_chunks_come_all_the_same(monkeypatch: py
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
 
-    assert list(run_ahead(Source(3).chunks())) == [b"0", b"1", b"2"]
+    assert list(Ahead(Source(3).chunks())) == [b"0", b"1", b"2"]

@@ -5,12 +5,12 @@ says, ends the extraction; so does a line without its member. A member's content
 again: it follows from chunks that are authentic, and to compare it is the work of `check`.
 """
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
-from sealift_installer.archives import read_members
+from sealift_installer.archives import ArchiveReader
 from sealift_installer.archives.members import Member
-from sealift_installer.archives.source import ArchiveSource
+from sealift_installer.archives.tar import TarReader
 from sealift_installer.errors import Damaged, mismatch, printable
 from sealift_installer.limits import LIMITS, Limits
 from sealift_installer.relocation import render
@@ -30,6 +30,10 @@ class Tree(Protocol):
         """Write a file."""
         ...
 
+    def add_whole(self, path: str, data: memoryview, *, executable: bool) -> None:
+        """Write a file whose bytes are at hand."""
+        ...
+
     def add_link(self, path: str, target: str) -> None:
         """Make a symbolic link, at the end."""
         ...
@@ -41,10 +45,6 @@ class Tree(Protocol):
 
 class Authentic(Protocol):
     """The part of sealift_installer.authenticate.Authenticated that is needed here."""
-
-    def source(self, archive: Archive) -> ArchiveSource:
-        """Return the archive's bytes."""
-        ...
 
     def template(self, template: Template) -> bytes:
         """Return a template's bytes."""
@@ -71,21 +71,17 @@ class Counts:
     relocated: int = 0
 
 
-def extract(bundle: Authentic, job: Job, tree: Tree, limits: Limits = LIMITS) -> Counts:
-    """Write the archive of `job` to `tree`. The caller finishes the tree.
+def extract(
+    bundle: Authentic, job: Job, reader: ArchiveReader, tree: Tree, limits: Limits = LIMITS
+) -> Counts:
+    """Write the archive of `job`, which `reader` reads, to `tree`. The caller finishes the tree.
 
     Raises:
         Damaged: archive and index differ, or the archive is not what the manifest says.
         HostError: the tree cannot be written.
     """
     counts = Counts()
-    members = read_members(job.archive.format, bundle.source(job.archive), _limits(job, limits))
-    try:
-        _add_members(bundle, job, members, tree, counts)
-    finally:
-        # What reads ahead ends with the extraction, whatever ended that.
-        if isinstance(members, Generator):
-            members.close()
+    _add_members(bundle, job, reader.members(_limits(job, limits)), tree, counts)
     for entry in job.entries:
         if entry.member is None:
             _add(bundle, job, entry, tree, counts)
@@ -96,30 +92,46 @@ def _add_members(
     bundle: Authentic, job: Job, members: Iterator[Member], tree: Tree, counts: Counts
 ) -> None:
     """Write the members that have a path, each compared with its line; most are plain files."""
-    lines = iter([entry for entry in job.entries if entry.member is not None])
-    add_file = tree.add_file
+    take = members.take if isinstance(members, TarReader) else _take_nothing
+    add_whole = tree.add_whole
     plain = 0
-    for member in members:
-        entry = next(lines, None)
-        if (
-            entry is None
-            or entry.member != member.name
-            or entry.type != member.type
-            or (entry.target or "") != member.target
-            or (entry.size or 0) != member.size
-        ):
-            raise Damaged(_differs(job.archive.name, _describe(entry), _describe(member)))
-        if entry.path is None:
+    for entry in job.entries:
+        name, path = entry.member, entry.path
+        if name is None:
             continue
-        if entry.type == "file" and entry.template is None:
+        if entry.template is None and path is not None and entry.type == "file":
             plain += 1
-            add_file(entry.path, member.data, executable=entry.mode == "755")
-        else:
+            data = take(name, entry.size or 0)
+            if data is not None:
+                add_whole(path, data, executable=entry.mode == "755")
+            else:
+                member = _compared(job, entry, next(members, None))
+                tree.add_file(path, member.data, executable=entry.mode == "755")
+            continue
+        _compared(job, entry, next(members, None))
+        if path is not None:
             _add(bundle, job, entry, tree, counts)
-    missing = next(lines, None)
-    if missing is not None:
-        raise Damaged(_differs(job.archive.name, _describe(missing), _describe(None)))
+    surplus = next(members, None)
+    if surplus is not None:
+        raise Damaged(_differs(job.archive.name, _describe(None), _describe(surplus)))
     counts.members += plain
+
+
+def _take_nothing(_name: str, _size: int) -> None:
+    """Take no member: of zip and 7z all come from the iterator."""
+
+
+def _compared(job: Job, entry: Entry, member: Member | None) -> Member:
+    """Return the member if it is the one that the line is about."""
+    if (
+        member is None
+        or entry.member != member.name
+        or entry.type != member.type
+        or (entry.target or "") != member.target
+        or (entry.size or 0) != member.size
+    ):
+        raise Damaged(_differs(job.archive.name, _describe(entry), _describe(member)))
+    return member
 
 
 def _limits(job: Job, limits: Limits) -> Limits:

@@ -2,9 +2,10 @@
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from sealift_installer.archives import ArchiveReader
 from sealift_installer.authenticate import Authenticated
 from sealift_installer.extract import Job, extract
 from sealift_installer.preflight import check_offered, check_paths
@@ -44,17 +45,20 @@ def stage(
     """
     seconds: dict[str, float] = {}
     progress.step(archive.name, "extract")
-    with timed(seconds, "extract"):
-        entries = authenticated.entries(archive)
-        check_paths(entries, destination)
-        tree = TreeWriter(staging)
-    with tree:
+    with ExitStack() as closing:
+        with timed(seconds, "extract"):
+            source = authenticated.source(archive)
+            # It reads ahead while the index is read.
+            reader = closing.enter_context(ArchiveReader(archive.format, source))
+            entries = authenticated.entries(archive)
+            check_paths(entries, destination)
+            tree = closing.enter_context(TreeWriter(staging))
         with timed(seconds, "extract"):
             merged = tree.find_merged(entries)
             if merged:
                 progress.note(f"names that this file system takes for others: {len(merged)}")
             job = Job(archive, settle_entries(entries, merged), str(destination))
-            counts = extract(authenticated, job, tree)
+            counts = extract(authenticated, job, reader, tree)
             tree.make_links()
             check_offered(archive, staging)
             interpreter = archive.interpreter if archive.kind == "interpreter" else None

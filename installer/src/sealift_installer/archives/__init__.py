@@ -8,11 +8,12 @@ from sealift_installer.archives.members import (
     check_path,
     check_target,
 )
-from sealift_installer.archives.read import READABLE, read_members
+from sealift_installer.archives.read import READABLE, ArchiveReader, read_members
 from sealift_installer.archives.source import ArchiveSource
 
 __all__ = [
     "READABLE",
+    "ArchiveReader",
     "ArchiveSource",
     "Member",
     "MemberType",

@@ -8,26 +8,42 @@ and the same error at the same place.
 import threading
 from collections.abc import Generator, Iterator
 from queue import SimpleQueue
+from typing import Self
 
 from sealift_installer.cores import count_cores
 
-# Of at most a MiB each (see decompress): how many may wait to be used.
-_CHUNKS = 4
+# Of at most a MiB each (see decompress): how many may wait to be used. Small files take longer to
+# write than to decompress, and large ones the other way round; what waits evens that out.
+_CHUNKS = 8
 
 
-def run_ahead(chunks: Iterator[bytes]) -> Generator[bytes]:
-    """Yield what `chunks` yields, and raise what it raises, working ahead where that helps.
+class Ahead:
+    """An iterator of what `chunks` yields, and raises, working ahead from now on where that helps.
 
-    Closing the generator ends the thread, and closes `chunks`.
+    Close it: that ends the thread, and closes `chunks`.
     """
-    worker = _Worker(chunks)
-    if count_cores() < 2 or not worker.start():  # noqa: PLR2004 - with one core there is no beside
-        yield from chunks
-        return
-    try:
-        yield from worker.results()
-    finally:
-        worker.stop()
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._worker: _Worker | None = None
+        self._results = chunks
+        if count_cores() > 1:  # with one there is no beside
+            worker = _Worker(chunks)
+            if worker.start():
+                self._worker = worker
+                self._results = worker.results()
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> bytes:
+        return next(self._results)
+
+    def close(self) -> None:
+        """End it; there is nothing more then."""
+        if self._worker is not None:
+            self._worker.stop()
+        if isinstance(self._results, Generator):
+            self._results.close()
 
 
 class _Worker:

@@ -60,6 +60,22 @@ class Blocks:
         self._position = end
         return self._buffer[position : position + size]
 
+    def at_hand(self, size: int) -> tuple[bytes, int] | None:
+        """Return the bytes at hand and where in them the next header stands.
+
+        None, unless all of a payload of `size` bytes behind the header is there too.
+        """
+        end = self._position + BLOCK + size + -size % BLOCK
+        if self._left or self._padding or end > len(self._buffer):
+            return None
+        return self._buffer, self._position
+
+    def take(self, size: int) -> memoryview:
+        """Take a header and the payload of `size` bytes behind it, both at hand; return the latter."""
+        start = self._position + BLOCK
+        self._position = start + size + -size % BLOCK
+        return memoryview(self._buffer)[start : start + size]
+
     def payload(self, size: int) -> Iterator[bytes]:
         """Return a payload of `size` bytes in pieces, valid until the next header is read.
 

@@ -6,15 +6,14 @@ alone.
 """
 
 from collections.abc import Iterator
-from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
-from sealift_installer.archives.ahead import run_ahead
 from sealift_installer.archives.blocks import BLOCK, Blocks
 from sealift_installer.archives.headers import (
     SPARSE,
     Header,
     decimal,
+    is_plain_file,
     read_header,
     read_records,
 )
@@ -54,25 +53,26 @@ _ZEROS = bytes(BLOCK)
 _EXECUTABLE = 0o111
 
 
-def read_tar(chunks: Iterator[bytes], name: str, limits: Limits = LIMITS) -> Iterator[Member]:
-    """Yield the members of the tar archive in `chunks`, which messages call `name`.
+def _limit(chunks: Iterator[bytes], most: int) -> Iterator[bytes]:
+    """Yield chunks as long as they are `most` bytes together, headers and padding included."""
+    size = 0
+    for chunk in chunks:
+        size += len(chunk)
+        if size > most:
+            raise Damaged(f"it unpacks to more than {most} bytes")
+        yield chunk
+
+
+class TarReader:
+    """Iterates over the members of the tar archive in `chunks`, which messages call `name`.
 
     Raises:
         Damaged: it is malformed, truncated or hostile, or has something behind its end.
     """
-    called = printable(name)
-    with closing(run_ahead(chunks)) as ahead:
-        try:
-            yield from _Reader(Blocks(ahead, called), limits).members()
-        except Damaged as error:
-            if error.message.startswith(called):
-                raise
-            raise Damaged(f"{called}: {error.message}", hint=error.hint) from None
 
-
-class _Reader:
-    def __init__(self, blocks: Blocks, limits: Limits) -> None:
-        self._blocks = blocks
+    def __init__(self, chunks: Iterator[bytes], name: str, limits: Limits = LIMITS) -> None:
+        self._name = printable(name)
+        self._blocks = Blocks(_limit(chunks, limits.stream), self._name)
         self._limits = limits
         self._check_path = PathChecker(limits).check
         self._count = 0
@@ -81,8 +81,42 @@ class _Reader:
         self._aside = 0
         self._aside_bytes = 0
         self._sparse: SparseReader | None = None
+        self._members = self._read()
 
-    def members(self) -> Iterator[Member]:
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Member:
+        try:
+            return next(self._members)
+        except Damaged as error:
+            if error.message.startswith(self._name):
+                raise
+            raise Damaged(f"{self._name}: {error.message}", hint=error.hint) from None
+
+    def take(self, name: str, size: int) -> memoryview | None:
+        """Take the next member if it is a file of this name and size, and return its bytes.
+
+        None where it is not, or it takes a second look to say so: then nothing was taken, and what
+        it is comes from the iterator.
+        """
+        blocks, limits = self._blocks, self._limits
+        at_hand = blocks.at_hand(size)
+        if at_hand is None or not 0 < self._count < limits.members:
+            return None
+        if self._unpacked + size > limits.unpacked:
+            return None
+        try:
+            if not is_plain_file(*at_hand, name, size):
+                return None
+            self._check_path(name)
+        except Damaged:
+            return None  # the iterator says so
+        self._count += 1
+        self._unpacked += size
+        return blocks.take(size)
+
+    def _read(self) -> Iterator[Member]:
         records: dict[str, bytes] = {}  # what extended headers said about the next member
         extended = False
         read_block = self._blocks.header
