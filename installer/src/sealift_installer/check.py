@@ -16,7 +16,7 @@ from sealift_installer.compare import Comparison, Difference, compare
 from sealift_installer.errors import Drift, HostError, UsageError, host_errors, printable
 from sealift_installer.journal import Journal
 from sealift_installer.limits import LIMITS
-from sealift_installer.prefix import Prefix
+from sealift_installer.prefix import Prefix, open_kept
 from sealift_installer.records import Record, Records
 from sealift_installer.report import Progress, Silence
 from sealift_installer.spellings import settle_entries
@@ -146,7 +146,7 @@ def kept_index(prefix: Prefix, record: Record) -> tuple[Entry, ...]:
     path = Records(prefix.state).index_path(record.index)
     with host_errors("cannot read a kept index"):
         try:
-            with path.open("rb") as file:
+            with open_kept(path) as file:
                 data = file.read(LIMITS.index + 1)
         except FileNotFoundError:
             raise Drift(f"the kept index is gone: {printable(str(path))}", hint=_NO_INDEX) from None

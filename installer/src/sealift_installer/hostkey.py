@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from sealift_installer.durable import make_directory, write_durably
 from sealift_installer.errors import HostError, UsageError, host_errors, printable
+from sealift_installer.prefix import open_kept
 from sealift_installer.trust.keys import compute_keyid
 from sealift_schemas.envelope import Envelope, Signature, pre_authentication_encoding
 from sealift_schemas.head import PAYLOAD_TYPE, Head
@@ -93,7 +94,7 @@ def load_host_key(state: Path) -> HostKey | None:
     path = state / NAME
     with host_errors("cannot read the key of this host"):
         try:
-            with path.open("rb") as file:
+            with open_kept(path) as file:
                 mode = os.fstat(file.fileno()).st_mode
                 data = file.read(_LIMIT)
         except FileNotFoundError:

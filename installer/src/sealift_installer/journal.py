@@ -10,7 +10,7 @@ from typing import Any
 from sealift_installer.durable import make_directory, remove_durably, write_durably
 from sealift_installer.errors import HostError, host_errors, printable
 from sealift_installer.links import LINK_STYLES, LinkStyle
-from sealift_installer.prefix import Prefix
+from sealift_installer.prefix import Prefix, open_kept
 from sealift_installer.records import Record
 from sealift_schemas.lean import dataclass, field
 from sealift_schemas.receipt import BundleIdentity
@@ -137,8 +137,8 @@ class Journal:
 
 
 def _read(path: Path) -> Publication:
-    with host_errors("cannot read the journal"):
-        data = path.read_bytes()
+    with host_errors("cannot read the journal"), open_kept(path) as file:
+        data = file.read(_JOURNAL_LIMIT + 1)
     try:
         return Publication.read(data, what=path.name, name=path.stem)
     except DocumentError as error:

@@ -15,7 +15,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from errno import EISDIR
 from pathlib import Path
+from typing import BinaryIO
 
 from sealift_installer.durable import make_directory
 from sealift_installer.errors import HostError, host_errors, printable
@@ -26,6 +28,13 @@ LOCK_SECONDS = 600.0
 _POLL_SECONDS = 0.05
 # Windows knows neither of the last two.
 _LOCK_FILE = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+# What stands in the state is opened without waiting for who writes to a pipe.
+_KEPT_FILE = (
+    os.O_RDONLY
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_BINARY", 0)
+)
 
 
 def default_prefix() -> Path:
@@ -127,8 +136,10 @@ class Prefix:
         with host_errors("cannot lock the prefix"):
             make_directory(self.state, self.path)
             # Not through a link: the file is emptied, whatever it is.
-            descriptor = os.open(self.state / "lock", _LOCK_FILE, 0o644)
+            path = self.state / "lock"
+            descriptor = os.open(path, _LOCK_FILE, 0o644)
         try:
+            check_kept(descriptor, path)
             self._wait(descriptor, waiting, seconds)
             # Who holds the lock is for people alone; a full disk does not keep the lock from us.
             with suppress(OSError):
@@ -164,6 +175,39 @@ class Prefix:
                 f"the file system of the prefix has no locks: {error.strerror}",
                 hint="choose a prefix on a local file system",
             ) from error
+
+
+def open_kept(path: Path) -> BinaryIO:
+    """Open a file of the state for reading; a pipe in its place is not waited for.
+
+    Raises:
+        OSError: it cannot be opened, or is a directory.
+        HostError: it is a pipe, a device or a socket.
+    """
+    descriptor = os.open(path, _KEPT_FILE)
+    try:
+        check_kept(descriptor, path)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return os.fdopen(descriptor, "rb")
+
+
+def check_kept(descriptor: int, path: Path) -> None:
+    """Check that what was opened at `path`, in the state, is a file.
+
+    Raises:
+        OSError: it is a directory.
+        HostError: it is a pipe, a device or a socket.
+    """
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(EISDIR, os.strerror(EISDIR), str(path))
+    if not stat.S_ISREG(mode):
+        raise HostError(
+            f"a pipe or a device stands in the place of a file: {printable(str(path))}",
+            hint="see who put it there, and restore the folder of the state from a backup",
+        )
 
 
 def discard(path: Path) -> bool:

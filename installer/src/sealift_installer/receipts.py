@@ -14,6 +14,7 @@ from pathlib import Path
 from sealift_installer import __version__
 from sealift_installer.durable import sync_directory
 from sealift_installer.errors import Untrusted, host_errors, mismatch, printable
+from sealift_installer.prefix import check_kept, open_kept
 from sealift_schemas.lean import dataclass, field
 from sealift_schemas.receipt import (
     FIRST,
@@ -27,12 +28,13 @@ from sealift_schemas.strictjson import DocumentError
 TOOL = f"unseal {__version__}"
 _MODE = 0o644
 _LONGEST_NAME = 256  # LOGIN_NAME_MAX of Linux
-# Windows does not know the last two.
+# Windows does not know all of them. A pipe is not waited for, and found out by what it is.
 _APPEND = (
     os.O_WRONLY
     | os.O_APPEND
     | os.O_CREAT
     | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_NONBLOCK", 0)
     | getattr(os, "O_CLOEXEC", 0)
     | getattr(os, "O_BINARY", 0)
 )
@@ -133,7 +135,7 @@ class ReceiptLog:
         """
         with host_errors("cannot read the receipts"):
             try:
-                file = self.path.open("rb")
+                file = open_kept(self.path)
             except FileNotFoundError:
                 return Tail(b"", b"")
             with file:
@@ -154,6 +156,7 @@ class ReceiptLog:
             existed = self.path.exists()
             descriptor = os.open(self.path, _APPEND, _MODE)
             try:
+                check_kept(descriptor, self.path)
                 if not existed and sys.platform != "win32":
                     os.fchmod(descriptor, _MODE)  # whatever the umask: everybody may check them
                 while data:
@@ -182,7 +185,7 @@ class ReceiptLog:
         """
         with host_errors("cannot read the receipts"):
             try:
-                file = self.path.open("rb")
+                file = open_kept(self.path)
             except FileNotFoundError:
                 return
             with file:

@@ -10,6 +10,7 @@ from typing import Any
 
 from sealift_installer.durable import make_directory, remove_durably, write_durably
 from sealift_installer.errors import HostError, host_errors, printable
+from sealift_installer.prefix import open_kept
 from sealift_schemas.keys import KEY, TOOL_NAME
 from sealift_schemas.lean import dataclass, field
 from sealift_schemas.manifest import (
@@ -178,7 +179,8 @@ class Records:
     def _read(self, path: Path, name: str) -> Record | None:
         with host_errors("cannot read the record of an install"):
             try:
-                data = path.read_bytes()
+                with open_kept(path) as file:
+                    data = file.read(_RECORD_LIMIT + 1)
             except FileNotFoundError:
                 return None
         try:

@@ -14,6 +14,7 @@ from pathlib import Path
 from sealift_installer.durable import make_directory, sync_directory, write_durably
 from sealift_installer.errors import HostError, Untrusted, host_errors, mismatch, printable
 from sealift_installer.limits import LIMITS, Limits
+from sealift_installer.prefix import open_kept
 from sealift_installer.receipts import Event, ReceiptLog, hash_line
 from sealift_installer.trust.roots import TrustedRoot, read_first_root
 from sealift_installer.trust.trusted import (
@@ -113,7 +114,7 @@ class StateStore:
     def _read_state(self) -> bytes:
         with host_errors("cannot read the state"):
             try:
-                with self._file.open("rb") as file:
+                with open_kept(self._file) as file:
                     return file.read(_LIMIT + 1)
             except FileNotFoundError:
                 pass
@@ -184,7 +185,7 @@ class StateStore:
         path = self.directory / _stored_name(version)
         with host_errors("cannot read the trusted root"):
             try:
-                with path.open("rb") as file:
+                with open_kept(path) as file:
                     data = file.read(self._limits.root + 1)
             except FileNotFoundError:
                 raise Untrusted(f"the stored root is gone: {path}", hint=_HINT) from None
@@ -201,9 +202,18 @@ class StateStore:
     def _write_roots(self, newest: TrustedRoot) -> None:
         path = self.directory / _stored_name(newest.root.version)
         make_directory(path.parent, self.directory)
-        if not path.exists() or path.read_bytes() != newest.envelope:
+        if not _is_kept(path, newest.envelope):
             write_durably(path, newest.envelope)
             sync_directory(self.directory)
+
+
+def _is_kept(path: Path, data: bytes) -> bool:
+    """Tell whether a file has just these bytes."""
+    try:
+        with open_kept(path) as file:
+            return file.read(len(data) + 1) == data
+    except FileNotFoundError:
+        return False
 
 
 def _check_readable(line: bytes) -> None:
