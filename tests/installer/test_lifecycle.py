@@ -68,6 +68,14 @@ def test_only_one_tree_is_kept(target):
 def test_there_is_nothing_to_go_back_to(target):
     with pytest.raises(UsageError, match=r"no tree was kept that cpython-3\.13\.3"):
         rollback(change(target, KEY))
+    with pytest.raises(UsageError, match="no tree was kept") as raised:
+        rollback(change(target, KEY))
+    assert "--allow-downgrade" in raised.value.hint
+    policy = target.prefix.state / "policy.json"
+    policy.write_text('{"format": 1, "forbidden_overrides": ["allow_downgrade"]}')
+    with pytest.raises(UsageError, match="no tree was kept") as raised:
+        rollback(change(target, KEY))
+    assert "forbids to go back" in raised.value.hint
     with pytest.raises(UsageError, match=r"not installed: other-1\.0"):
         rollback(change(target, "other-1.0"))
 

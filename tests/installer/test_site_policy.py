@@ -22,6 +22,8 @@ from sealift_installer.trust.host import (
     read_policy,
 )
 from sealift_installer.trust.site import allowed_schemes
+from sealift_installer.trust.state import StreamState
+from sealift_schemas.lean import replace
 from sealift_schemas.policy import FIELDS, Policy
 from sealift_schemas.resources import read_schema
 from sealift_schemas.strictjson import DocumentError
@@ -138,6 +140,24 @@ def test_a_forbidden_override(site, override):
     option = "--" + override.replace("_", "-")
     assert judged(site, host)
     refused(site, host, f"{option} is forbidden by /etc/sealift", **{override: "I want it"})
+
+
+@pytest.mark.parametrize("override", ["allow_downgrade", "accept_expired"])
+@pytest.mark.parametrize("forbidden", [True, False])
+def test_what_is_forbidden_is_not_offered(site, override, forbidden):
+    state, late = site.state, Terms("2027-02-01T00:00:00Z")
+    if override == "allow_downgrade":
+        seen = StreamState(epoch=1, sequence=7, manifest="0" * 64, created=NOW)
+        state = replace(state, streams={"site": seen})
+    else:
+        site.expires = "2027-01-01T00:00:00Z"
+        site.write()
+    host = obeying(forbidden_overrides=[override]) if forbidden else obeying()
+    with pytest.raises(RefusedByPolicy, match=r"older than the newest|is expired") as raised:
+        authenticate(site.bundle, state, late, host)
+    option = "--" + override.replace("_", "-")
+    assert (option in raised.value.hint) != forbidden
+    assert raised.value.hint.startswith("get a newer bundle from the site")
 
 
 def test_streams(site):

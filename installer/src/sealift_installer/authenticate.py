@@ -205,7 +205,7 @@ def _check_policy(followed: Followed, sealed: Authenticated, terms: Terms) -> Ve
     verdict = Verdict()
     for state in followed.states:
         where = "on this host" if state is followed.host.state else "here"
-        verdict += check_place(sealed.manifest, sealed.manifest_sha256, state, terms, where)
+        verdict += check_place(sealed.manifest, sealed.manifest_sha256, state, terms, where, policies)
     return verdict + check_time(sealed.manifest, followed.states, terms, policies)
 
 

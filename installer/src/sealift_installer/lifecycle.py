@@ -27,7 +27,7 @@ from sealift_installer.records import Record, Records
 from sealift_installer.report import Progress, Silence
 from sealift_installer.smoke import needs_wrapper
 from sealift_installer.trust.host import HOST, HostPlace, add_prefix, load_host
-from sealift_installer.trust.site import check_overrides
+from sealift_installer.trust.site import check_overrides, is_forbidden
 from sealift_installer.trust.state import StateStore, TrustState
 from sealift_schemas.lean import dataclass, replace
 from sealift_schemas.receipt import BundleIdentity
@@ -146,8 +146,7 @@ def rollback(change: Change, progress: Progress | None = None) -> Changed:
         tree = run.prefix.previous(current.kind, current.name)
         if kept is None or tree.is_symlink() or not tree.is_dir():
             raise UsageError(
-                f"no tree was kept that {current.name} replaced",
-                hint="install the bundle that has it: unseal install BUNDLE --allow-downgrade ...",
+                f"no tree was kept that {current.name} replaced", hint=_other_way_back(run)
             )
         if kept.path != current.path:
             raise HostError(
@@ -257,6 +256,13 @@ def _check_kept(record: Record, found: Comparison) -> None:
             f"the kept tree of {record.name} is not what was sealed, so it stays where it is{lines}",
             hint="install the bundle that has it",
         )
+
+
+def _other_way_back(run: Run) -> str:
+    policies = add_prefix(load_host(run.change.host), run.prefix).policies
+    if is_forbidden(policies, "allow_downgrade"):
+        return "a policy forbids to go back to an older bundle: see unseal trust show"
+    return "install the bundle that has it: unseal install BUNDLE --allow-downgrade ..."
 
 
 def _check_allowed(run: Run, kept: Record, bundle: BundleIdentity | None) -> None:

@@ -7,7 +7,7 @@ says can be overridden, with a reason that goes into the receipt.
 from collections.abc import Iterator, Mapping, Sequence
 
 from sealift_installer.errors import RefusedByPolicy, UsageError, mismatch, printable
-from sealift_installer.trust.site import Policies, too_old
+from sealift_installer.trust.site import Policies, is_forbidden, too_old
 from sealift_installer.trust.state import TrustState
 from sealift_schemas.lean import dataclass, field
 from sealift_schemas.manifest import Manifest
@@ -97,10 +97,11 @@ def check_place(
     state: TrustState,
     terms: Terms,
     where: str = "here",
+    policies: Policies = (),
 ) -> Verdict:
     """Check the bundle's place in its stream, with `state` that has the bundle's root already.
 
-    `where` says for messages whose state it is.
+    `where` says for messages whose state it is, `policies` may forbid to offer the way past it.
 
     Raises:
         RefusedByPolicy: the bundle is withdrawn, of another epoch than the root says, below the
@@ -128,13 +129,20 @@ def check_place(
         message = f"{what} is older than the newest that was accepted {where}"
         raise RefusedByPolicy(
             mismatch(message, f"at least {seen.sequence}", manifest.sequence),
-            hint="get a newer bundle from the site; --allow-downgrade REASON takes this one and "
-            "records the reason",
+            hint="get a newer bundle from the site"
+            + _way_past(policies, "allow_downgrade", "--allow-downgrade"),
         )
     return Verdict(
         (f"{what} is older than {seen.sequence}, which was accepted {where} before",),
         {"allow_downgrade": terms.allow_downgrade},
     )
+
+
+def _way_past(policies: Policies, name: str, option: str) -> str:
+    """Return the end of a hint that offers an override, or nothing where a policy forbids it."""
+    if is_forbidden(policies, name):
+        return ""
+    return f"; {option} REASON takes this one and records the reason"
 
 
 def check_time(
@@ -152,8 +160,8 @@ def check_time(
         if terms.accept_expired is None:
             raise RefusedByPolicy(
                 over.refusal,
-                hint=f"{over.remedy}, or set the clock if it is wrong; unseal --accept-expired "
-                "REASON takes this one and records the reason",
+                hint=f"{over.remedy}, or set the clock if it is wrong"
+                + _way_past(policies, "accept_expired", "unseal --accept-expired"),
             )
         verdict += Verdict((over.warning,), {"accept_expired": terms.accept_expired})
     return verdict

@@ -44,6 +44,11 @@ def check_overrides(policies: Policies, given: Iterable[str]) -> None:
                 )
 
 
+def is_forbidden(policies: Policies, name: str) -> bool:
+    """Tell whether a policy forbids an override, so that it is not to be offered."""
+    return any(name in file.policy.forbidden_overrides for file in policies)
+
+
 def check_root(policies: Policies, root: Root) -> None:
     """Check that a root is strict enough: keys, schemes, and the threshold for the next root.
 
