@@ -168,7 +168,6 @@ def judge(followed: Followed, terms: Terms) -> Authenticated:
     envelope, signers = _read_signed(followed)
     sha256 = hashlib.sha256(envelope.payload).hexdigest()
     manifest = _read_manifest(envelope, bundle)
-    del envelope  # of a large bundle it is megabytes
     sealed = Authenticated(
         bundle=bundle,
         manifest=manifest,
@@ -181,7 +180,7 @@ def judge(followed: Followed, terms: Terms) -> Authenticated:
     )
     with refusals_of(sealed.identity):
         verdict = _check_policy(followed, sealed, terms)
-        warnings = _check_contents(sealed)
+        warnings = _check_contents(sealed, envelope.payload)
     unknown = _warn("a signature by a key that does not count", signers.unknown)
     warnings = (*verdict.warnings, *unknown, *warnings)
     return replace(sealed, warnings=warnings, overrides=verdict.overrides)
@@ -205,15 +204,17 @@ def _check_policy(followed: Followed, sealed: Authenticated, terms: Terms) -> Ve
     verdict = Verdict()
     for state in followed.states:
         where = "on this host" if state is followed.host.state else "here"
-        verdict += check_place(sealed.manifest, sealed.manifest_sha256, state, terms, where, policies)
+        verdict += check_place(
+            sealed.manifest, sealed.manifest_sha256, state, terms, where, policies
+        )
     return verdict + check_time(sealed.manifest, followed.states, terms, policies)
 
 
-def _check_contents(sealed: Authenticated) -> tuple[str, ...]:
+def _check_contents(sealed: Authenticated, payload: memoryview) -> tuple[str, ...]:
     """Check copies, signatures and files of the bundle; return what is to be said of them."""
     bundle = sealed.bundle
     checksums = write_checksums(sealed.manifest, sealed.manifest_sha256)
-    check_copies(bundle, sealed.manifest_sha256, checksums)
+    check_copies(bundle, payload, checksums)
     listing = bundle.scan()
     root = sealed.root.root
     strangers = check_signatures(bundle, listing, root, sealed.signers, checksums)

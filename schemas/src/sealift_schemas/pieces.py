@@ -111,15 +111,11 @@ class _Window:
                 return self._text[self._at : self._at + 1]
             self._read_on()
 
-    def skip(self) -> None:
-        """Pass the character that was peeked at."""
+    def take(self) -> str:
+        """Pass the next character behind space, and return it."""
+        sign = self.peek()
         self._at += 1
-
-    def expect(self, sign: str) -> None:
-        """Pass `sign`, which must come next."""
-        if self.peek() != sign:
-            raise _OtherwiseError
-        self.skip()
+        return sign
 
     def value(self) -> object:
         """Return the value that comes next, parsed as a whole."""
@@ -183,42 +179,46 @@ class _Walk:
         return self._window.value()
 
     def _inside(self, read: Callable[[Path, str], object], path: Path, place: str) -> object:
-        self._window.skip()
+        self._window.take()
         self._window.depth += 1
         value = read(path, place)
-        self._window.skip()
         self._window.depth -= 1
         return value
 
     def _object(self, path: Path, place: str) -> dict[str, object]:
-        """Read what is between the brackets."""
+        """Read what stands behind the opening bracket."""
         window = self._window
         found: dict[str, object] = {}
         if window.peek() == "}":
+            window.take()
             return found
-        while True:
+        sign = ","
+        while sign == ",":
             if window.peek() != '"':
                 raise _OtherwiseError
             key = str(window.value())
-            if key in found or not key.isascii():
+            if key in found or not key.isascii() or window.take() != ":":
                 raise _OtherwiseError
-            window.expect(":")
             found[key] = self.value((*path, key), f"{place}.{key}")
-            if window.peek() == "}":
-                return found
-            window.expect(",")
+            sign = window.take()
+        if sign != "}":
+            raise _OtherwiseError
+        return found
 
     def _list(self, path: Path, place: str) -> ReadItems:
-        """Read what is between the brackets."""
+        """Read what stands behind the opening bracket."""
         window, read = self._window, self._lists[path]
         found: list[object] = []
         if window.peek() == "]":
+            window.take()
             return ReadItems()
-        while True:
+        sign = ","
+        while sign == ",":
             found.append(read(window.value(), f"{place}[{len(found)}]"))
-            if window.peek() == "]":
-                return ReadItems(found)
-            window.expect(",")
+            sign = window.take()
+        if sign != "]":
+            raise _OtherwiseError
+        return ReadItems(found)
 
 
 def _pieces(value: Any, indent: int, line: str) -> Iterator[str]:
