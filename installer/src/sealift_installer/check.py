@@ -16,6 +16,7 @@ from sealift_installer.compare import Comparison, Difference, compare
 from sealift_installer.errors import Drift, HostError, UsageError, host_errors, printable
 from sealift_installer.journal import Journal
 from sealift_installer.limits import LIMITS
+from sealift_installer.names import find_changed
 from sealift_installer.prefix import Prefix, open_kept
 from sealift_installer.records import Record, Records
 from sealift_installer.report import Progress, Silence
@@ -55,23 +56,25 @@ class CheckReport:
     """All trees that were looked at, and directories among them that unseal did not install.
 
     `unfinished` names trees with which a killed run was busy: the next command that changes
-    something settles them.
+    something settles them. `names` are those in `bin/` that are not as they were made.
     """
 
     trees: tuple[TreeReport, ...]
     strangers: tuple[str, ...]
     unfinished: tuple[str, ...] = ()
+    names: tuple[Difference, ...] = ()
 
     @property
     def exit_code(self) -> int:
         """Zero, or that of drift."""
-        return Drift.exit_code if any(tree.drift for tree in self.trees) else 0
+        return Drift.exit_code if self.names or any(tree.drift for tree in self.trees) else 0
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as JSON values."""
         return {
             "good": self.exit_code == 0,
             "trees": [tree.to_json() for tree in self.trees],
+            "names": [each.to_json() for each in self.names],
             "strangers": list(self.strangers),
             "unfinished": list(self.unfinished),
         }
@@ -123,7 +126,7 @@ def _check(
         trees.append(_strictly(report) if strict else report)
     strangers = () if names else tuple(_strangers(prefix, {*claims, *records}))
     unfinished = tuple(entry.record.name for entry in Journal(prefix).entries())
-    return CheckReport(tuple(trees), strangers, unfinished)
+    return CheckReport(tuple(trees), strangers, unfinished, tuple(_names(prefix, wanted)))
 
 
 def compare_tree(prefix: Prefix, record: Record, tree: Path) -> Comparison:
@@ -196,6 +199,17 @@ def _check_one(
     if str(tree) != record.path:
         drift = (Difference("", "changed", f"it was moved: it names {record.path}"), *drift)
     return TreeReport(name, str(tree), record.members, drift, found.tolerated)
+
+
+def _names(prefix: Prefix, trees: Sequence[str]) -> Iterator[Difference]:
+    """Yield which names in `bin/` are not as they were made for these trees."""
+    for made, found in find_changed(prefix, trees):
+        path = str(prefix.bin / made.name)
+        wanted = f"{'a script' if made.wrapper else 'a link'} to {prefix.path / made.target}"
+        if found:
+            yield Difference(path, "changed", f"{found}, not {wanted}")
+        else:
+            yield Difference(path, "missing", wanted)
 
 
 def _contradiction(claim: ArchiveIdentity | None, record: Record) -> str | None:

@@ -15,6 +15,7 @@ from typing import Literal
 
 from sealift_installer.durable import make_directory, remove_durably, write_durably
 from sealift_installer.errors import HostError, host_errors, printable
+from sealift_installer.made import Names
 from sealift_installer.prefix import Prefix
 from sealift_installer.records import Record
 from sealift_schemas.keys import InstallKey
@@ -41,7 +42,7 @@ def check_links(prefix: Prefix, record: Record, *, link: bool) -> None:
     wanted = list(_bin_targets(prefix, record)) if link else []
     minor = _minor(prefix, record)
     for path in [*([minor] if minor else []), *wanted]:
-        _check_ours(prefix, path)
+        check_ours(prefix, path)
 
 
 def make_links(prefix: Prefix, record: Record, style: LinkStyle) -> tuple[Path, ...]:
@@ -56,7 +57,7 @@ def make_links(prefix: Prefix, record: Record, style: LinkStyle) -> tuple[Path, 
     minor = _minor(prefix, record)
     if minor is not None:
         highest = _highest(prefix, record)
-        _replace(prefix, record, minor, highest)
+        replace_name(prefix, record, minor, highest)
     if style == "none":
         return ()
     targets = _bin_targets(prefix, record)
@@ -64,7 +65,8 @@ def make_links(prefix: Prefix, record: Record, style: LinkStyle) -> tuple[Path, 
         tree = prefix.destination(record.kind, record.name)
         program = tree / record.links[path.name]
         wrapped = style == "wrapper" and _is_interpreter(prefix, record, program)
-        _replace(prefix, record, path, target, wrapped=wrapped)
+        replace_name(prefix, record, path, target, wrapped=wrapped)
+        _note(prefix, record, path, target, wrapped=wrapped)
     return tuple(targets)
 
 
@@ -79,10 +81,11 @@ def activate_links(prefix: Prefix, record: Record, style: LinkStyle) -> tuple[Pa
     """
     targets = activated(prefix, record)
     for path in targets:
-        _check_ours(prefix, path)
+        check_ours(prefix, path)
     for path, target in targets.items():
         wrapped = style == "wrapper" and _is_interpreter(prefix, record, target)
-        _replace(prefix, record, path, target, wrapped=wrapped)
+        replace_name(prefix, record, path, target, wrapped=wrapped)
+        _note(prefix, record, path, target, wrapped=wrapped)
     return tuple(targets)
 
 
@@ -112,7 +115,7 @@ def check_activation(prefix: Prefix, record: Record) -> None:
         HostError: something that is not ours stands where a link goes.
     """
     for path in activated(prefix, record):
-        _check_ours(prefix, path)
+        check_ours(prefix, path)
 
 
 def linked(prefix: Prefix, record: Record) -> LinkStyle:
@@ -128,7 +131,7 @@ def linked(prefix: Prefix, record: Record) -> LinkStyle:
             path = prefix.bin / name
             if read_wrapper(path) in targets:
                 return "wrapper"
-            if _read_link(path) in targets:
+            if read_link(path) in targets:
                 style = "symlink"
     return style
 
@@ -146,13 +149,13 @@ def move_links(prefix: Prefix, record: Record) -> None:
         found = sorted(prefix.bin.iterdir()) if prefix.bin.is_dir() else []
         for path in [*([] if minor is None else [minor]), *found]:
             wrapped = read_wrapper(path)
-            target = _read_link(path) or wrapped
+            target = read_link(path) or wrapped
             if target is None or target.exists() or parent in target.parents:
                 continue
             for former in (target, *target.parents):
                 if former.name in names and former.parent.name == parent.name:
                     moved = parent / former.name / target.relative_to(former)
-                    _put(prefix, record, path, moved, wrapped=wrapped is not None)
+                    put_name(prefix, record, path, moved, wrapped=wrapped is not None)
                     break
 
 
@@ -164,14 +167,17 @@ def remove_links(prefix: Prefix, record: Record) -> None:
     """
     gone = prefix.destination(record.kind, record.name)
     minor = _minor(prefix, record)
+    heir = None
     with host_errors("cannot remove a link"):
         if minor is not None and minor.is_symlink() and _is_inside(prefix, minor.readlink()):
             highest = _highest(prefix, record)
             if highest == gone:
                 remove_durably(minor)
             else:
-                _replace(prefix, record, minor, highest)
+                replace_name(prefix, record, minor, highest)
+                heir = highest.name
     remove_dangling(prefix, record)
+    Names(prefix).forget(record.name, heir)
 
 
 def remove_dangling(prefix: Prefix, record: Record) -> None:
@@ -184,9 +190,10 @@ def remove_dangling(prefix: Prefix, record: Record) -> None:
     bases = {prefix.destination(record.kind, record.name), *([] if minor is None else [minor])}
     with host_errors("cannot remove a link"):
         for path in sorted(prefix.bin.iterdir()) if prefix.bin.is_dir() else ():
-            target = _read_link(path) or read_wrapper(path)
+            target = read_link(path) or read_wrapper(path)
             if target is not None and not target.exists() and bases & set(target.parents):
                 remove_durably(path)
+                Names(prefix).drop(path)
 
 
 def read_wrapper(path: Path) -> Path | None:
@@ -204,6 +211,11 @@ def read_wrapper(path: Path) -> Path | None:
         return None
     target = Path(os.fsdecode(match[1].replace(_QUOTE, b"'")))
     return target if _wrapper(target) == data else None
+
+
+def _note(prefix: Prefix, record: Record, path: Path, target: Path, *, wrapped: bool) -> None:
+    with host_errors("cannot keep what was made in bin/"):
+        Names(prefix).note(path, record.name, target, wrapper=wrapped)
 
 
 def _wrapper(target: Path) -> bytes:
@@ -254,17 +266,22 @@ def _order(key: InstallKey) -> tuple[int, int, int]:
     return int(match[1]), _PRERELEASE[match[2]], int(match[3] or 0)
 
 
-def _replace(
+def replace_name(
     prefix: Prefix, record: Record, path: Path, target: Path, *, wrapped: bool = False
 ) -> None:
+    """Make the link or wrapper at `path`, in one step, where nothing of somebody else stands.
+
+    Raises:
+        HostError: something does, or the disk refuses.
+    """
     with host_errors("cannot make a link"):
-        if (read_wrapper(path) if wrapped else _read_link(path)) == target:
+        if (read_wrapper(path) if wrapped else read_link(path)) == target:
             return
-        _check_ours(prefix, path)
-        _put(prefix, record, path, target, wrapped=wrapped)
+        check_ours(prefix, path)
+        put_name(prefix, record, path, target, wrapped=wrapped)
 
 
-def _put(prefix: Prefix, record: Record, path: Path, target: Path, *, wrapped: bool) -> None:
+def put_name(prefix: Prefix, record: Record, path: Path, target: Path, *, wrapped: bool) -> None:
     """Make the link or wrapper at `path` in one step, whatever is there."""
     make_directory(path.parent, prefix.path)
     # What a kill leaves there, the next run removes.
@@ -276,14 +293,19 @@ def _put(prefix: Prefix, record: Record, path: Path, target: Path, *, wrapped: b
     temporary.replace(path)
 
 
-def _read_link(path: Path) -> Path | None:
+def read_link(path: Path) -> Path | None:
+    """Return what the link at `path` leads to, or None where there is none."""
     return path.readlink() if path.is_symlink() else None
 
 
-def _check_ours(prefix: Prefix, path: Path) -> None:
-    """Refuse to touch anything but a link or a wrapper to this prefix's own trees."""
+def check_ours(prefix: Prefix, path: Path) -> None:
+    """Refuse to touch anything but a link or a wrapper to this prefix's own trees.
+
+    Raises:
+        HostError: something else stands at `path`.
+    """
     with host_errors("cannot look at a link"):
-        target = _read_link(path) or read_wrapper(path)
+        target = read_link(path) or read_wrapper(path)
         if target is None and not path.exists():
             return
         if target is not None and _is_inside(prefix, target):

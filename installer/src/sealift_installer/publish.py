@@ -116,7 +116,7 @@ def recover(
 def _sweep(prefix: Prefix) -> None:
     """Remove the files that killed runs were writing to the state (see durable.write_durably)."""
     with host_errors("cannot remove what an earlier run left"):
-        for folder in (".", "journal", "installs", "previous", "index", "roots"):
+        for folder in (".", "journal", "installs", "previous", "index", "roots", "bin"):
             for path in (prefix.state / folder).glob(".*.tmp"):
                 path.unlink()
 

@@ -22,6 +22,9 @@ def check_lines(report: "CheckReport") -> Iterator[str]:
         yield "nothing is installed"
     for tree in report.trees:
         yield from _tree_lines(tree)
+    if report.names:
+        yield "names in bin/: not as they were made"
+        yield from difference_lines(report.names)
     for name in report.unfinished:
         yield f"note: a run was killed at {name}; the next command that changes something settles it"
     for path in report.strangers:
@@ -83,10 +86,14 @@ def rehearsal_lines(rehearsal: "Rehearsal") -> Iterator[str]:
 
 def repair_lines(report: "RepairReport") -> Iterator[str]:
     """Yield what was drifted, and what came of it."""
-    if report.install is None:
+    if report.install is None and not report.before.names:
         yield f"nothing to repair: {len(report.before.trees)} trees are as they were sealed"
         return
     for tree in report.before.trees:
         if tree.drift:
             yield from _tree_lines(tree)
-    yield from install_lines(report.install)
+    if report.install is not None:
+        yield from install_lines(report.install)
+    if report.before.names:
+        yield "names in bin/: made anew"
+        yield from difference_lines(report.before.names)
