@@ -11,14 +11,16 @@ by their own path.
 import os
 import re
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from sealift_installer.durable import make_directory, remove_durably, write_durably
 from sealift_installer.errors import HostError, host_errors, printable
-from sealift_installer.made import Names
 from sealift_installer.prefix import Prefix
 from sealift_installer.records import Record
 from sealift_schemas.keys import InstallKey
+
+if TYPE_CHECKING:
+    from sealift_installer.made import Names
 
 # What is made in `bin/`: nothing, symbolic links, or wrappers for the interpreter and links for the
 # other programs.
@@ -177,7 +179,7 @@ def remove_links(prefix: Prefix, record: Record) -> None:
                 replace_name(prefix, record, minor, highest)
                 heir = highest.name
     remove_dangling(prefix, record)
-    Names(prefix).forget(record.name, heir)
+    _names(prefix).forget(record.name, heir)
 
 
 def remove_dangling(prefix: Prefix, record: Record) -> None:
@@ -193,7 +195,7 @@ def remove_dangling(prefix: Prefix, record: Record) -> None:
             target = read_link(path) or read_wrapper(path)
             if target is not None and not target.exists() and bases & set(target.parents):
                 remove_durably(path)
-                Names(prefix).drop(path)
+                _names(prefix).drop(path)
 
 
 def read_wrapper(path: Path) -> Path | None:
@@ -215,7 +217,14 @@ def read_wrapper(path: Path) -> Path | None:
 
 def _note(prefix: Prefix, record: Record, path: Path, target: Path, *, wrapped: bool) -> None:
     with host_errors("cannot keep what was made in bin/"):
-        Names(prefix).note(path, record.name, target, wrapper=wrapped)
+        _names(prefix).note(path, record.name, target, wrapper=wrapped)
+
+
+def _names(prefix: Prefix) -> "Names":
+    # What only looks at a prefix does not need it.
+    from sealift_installer.made import Names
+
+    return Names(prefix)
 
 
 def _wrapper(target: Path) -> bytes:
