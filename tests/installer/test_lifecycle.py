@@ -4,14 +4,18 @@ import errno
 import json
 import os
 import shutil
+import subprocess
+import sys
 from itertools import count
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 from changes import change, in_memory, prepare, program, restart, settle, sound
 from sealift_installer import cli
 from sealift_installer.errors import Drift, HostError, RefusedByPolicy, SealiftError, UsageError
+from sealift_installer.journal import Journal
 from sealift_installer.lifecycle import activate, rollback, uninstall
 from simulator import Member
 from stops import full_at, killed_at
@@ -361,3 +365,89 @@ def test_a_kill_while_the_next_run_settles(place):
                 killed_at(second, lambda: settle(target))
             settle(target)
             sound(target)
+
+
+# A disk that is really full: a tmpfs in a user namespace, with a file that takes what is left of it.
+ON_A_FULL_DISK = """
+set -e
+mount -t tmpfs -o size=2m none "$1"
+cp -a "$2/." "$1/prefix"
+cat /dev/zero >"$1/filler" 2>/dev/null || :
+! printf x 2>/dev/null >"$1/one-more"
+cp -a "$1/prefix" "$1.before"
+shift 2
+"$@" || code=$?
+cp -a "$0/prefix/." "$0.after"
+exit ${code-0}
+"""
+
+
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="there is no unshare")
+def test_an_uninstall_on_a_full_disk(tmp_path):
+    """What makes room needs none: the entry of the journal is the record, by another name."""
+    target = prepare(tmp_path)
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    words = [sys.executable, "-m", "sealift_installer", "uninstall", "tool-1.0", "--prefix"]
+    done = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", ON_A_FULL_DISK, disk, disk, target.prefix.path,
+         *words, disk / "prefix"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if "unshare:" in done.stderr or "mount:" in done.stderr:
+        pytest.skip("user namespaces are closed here")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("tool-1.0: uninstalled")
+    after = Target(tmp_path, "disk.after")
+    assert after.records.get("tool-1.0") is None
+    assert not after.tree().exists()
+    assert after.leftovers() == []
+    (receipt,) = after.receipts("uninstall")
+    assert receipt.bundle is not None
+    assert receipt.bundle.manifest == target.receipts()[-1].bundle.manifest
+
+
+@pytest.mark.parametrize("point", range(1, 30))
+def test_a_kill_of_an_uninstall_on_a_full_disk(place, point):
+    """Nothing can be written for the journal, what follows can; killed at each point of it."""
+    target = prepare(place)
+    opened = Journal.open
+
+    def full(journal, publication):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with mock.patch.object(Journal, "open", full):
+        killed = killed_at(point, lambda: uninstall(change(target)))
+    assert Journal.open is opened
+    settle(target)
+    sound(target)
+    gone = not target.tree().exists()
+    assert (target.records.get("tool-1.0") is None) == gone
+    assert len(target.receipts("uninstall")) == gone
+    assert killed or gone
+
+
+@pytest.mark.parametrize("name", ["tool-1.0.uninstall", "tool-1.0.x.1.uninstall"])
+def test_an_entry_of_an_uninstall_that_says_nothing(target, name):
+    record = target.records.record_path("tool-1.0")
+    record.rename(target.prefix.state / "journal" / name)
+    with pytest.raises(HostError, match=r"journal of an unfinished install is malformed"):
+        settle(target)
+
+
+def test_what_cannot_be_renamed_is_put_back(target, monkeypatch):
+    """On a full disk, of a tree that a lower layer of the file system holds."""
+
+    def full(journal, publication):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def refuse(prefix, publication):
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), "tool-1.0")
+
+    monkeypatch.setattr(Journal, "open", full)
+    monkeypatch.setattr("sealift_installer.publish._rename", refuse)
+    with pytest.raises(HostError, match="a lower layer of the file system"):
+        uninstall(change(target))
+    assert target.records.get("tool-1.0") is not None
+    assert target.leftovers() == []
+    sound(target)

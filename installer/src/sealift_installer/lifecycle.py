@@ -14,6 +14,7 @@ from sealift_installer.account import account, note_refusal, utc_now
 from sealift_installer.check import compare_tree
 from sealift_installer.compare import Comparison
 from sealift_installer.errors import Drift, HostError, RefusedByPolicy, UsageError, printable
+from sealift_installer.journal import UNINSTALLED
 from sealift_installer.links import (
     LinkStyle,
     activated,
@@ -89,7 +90,7 @@ class Run:
             inode=0,
             receipts=self.store.load(removed=True).receipts,
             detail=detail,
-            bundle=_bundle_of(self.store, record),
+            bundle=self.store.log.find_bundle(record.manifest),
             created=utc_now(),
             links="none",
             action=action,
@@ -154,7 +155,7 @@ def rollback(change: Change, progress: Progress | None = None) -> Changed:
                 hint="install the bundle that has it",
             )
         try:
-            _check_allowed(run, kept, _bundle_of(run.store, kept))
+            _check_allowed(run, kept, run.store.log.find_bundle(kept.manifest))
             run.progress.step(current.name, "check")
             _check_kept(kept, compare_tree(run.prefix, kept, tree))
         except (RefusedByPolicy, Drift) as error:
@@ -181,7 +182,7 @@ def uninstall(change: Change, progress: Progress | None = None) -> Changed:
         there = standing(run.prefix, record.kind, record.name) is not None
         destination = run.prefix.destination(record.kind, record.name)
         inode = destination.stat().st_ino if there else 0
-        detail = "uninstalled" if there else "uninstalled; its directory was gone"
+        detail = UNINSTALLED if there else f"{UNINSTALLED}; its directory was gone"
         publication = run.publication("uninstall", record, detail)
         run.publish(with_tree(publication, inode=inode))
         return Changed("uninstall", record, detail)
@@ -235,15 +236,6 @@ def not_installed(name: str) -> UsageError:
     return UsageError(
         f"not installed: {printable(name)}", hint="unseal list shows what is installed"
     )
-
-
-def _bundle_of(store: StateStore, record: Record) -> BundleIdentity | None:
-    """Return the bundle that a tree came from, as the receipts have it."""
-    found = None
-    for receipt in store.log.read():
-        if receipt.bundle is not None and receipt.bundle.manifest == record.manifest:
-            found = receipt.bundle
-    return found
 
 
 def _check_kept(record: Record, found: Comparison) -> None:

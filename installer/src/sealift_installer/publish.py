@@ -10,7 +10,7 @@ To roll back is to publish the tree that was kept, to uninstall is to rename a t
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from errno import EXDEV
+from errno import EDQUOT, ENOSPC, EXDEV
 from pathlib import Path
 
 from sealift_installer.durable import make_directory, sync_directory
@@ -57,12 +57,22 @@ def publish(prefix: Prefix, publication: Publication, account: Account) -> None:
     try:
         failure = _FAILURES.get(publication.action, "cannot publish the install")
         with host_errors(failure), _layers_named(failure):
-            Journal(prefix).open(publication)
+            _open_journal(prefix, publication)
             _rename(prefix, publication)
     except BaseException:
         _settle(prefix, publication, account)
         raise
     _complete(prefix, publication, account)
+
+
+def _open_journal(prefix: Prefix, publication: Publication) -> None:
+    """Write down what is about to be done; what makes room can do so where there is none."""
+    try:
+        Journal(prefix).open(publication)
+    except OSError as error:
+        if publication.action != "uninstall" or error.errno not in {ENOSPC, EDQUOT}:
+            raise
+        Journal(prefix).open_without_room(publication)
 
 
 _FAILURES = {
@@ -169,8 +179,16 @@ def _settle(prefix: Prefix, publication: Publication, account: Account) -> bool:
             if publication.action == "rollback" and _inode(staging) == publication.inode:
                 staging.rename(previous)
                 sync_directory(previous.parent)
-    Journal(prefix).close(record.name)
+    _close_journal(prefix, publication, done=False)
     return False
+
+
+def _close_journal(prefix: Prefix, publication: Publication, *, done: bool) -> None:
+    name = publication.record.name
+    if publication.action == "uninstall":
+        Journal(prefix).close_uninstalled(name, restore=not done)
+    else:
+        Journal(prefix).close(name)
 
 
 def _is_done(prefix: Prefix, publication: Publication) -> bool:
@@ -185,13 +203,13 @@ def _complete(prefix: Prefix, publication: Publication, account: Account) -> Non
     """Do what comes after the rename. Every step can be done twice."""
     record = publication.record
     if publication.action == "uninstall":
+        # First of all, for it makes the room that the rest may need.
+        discard(_staging(prefix, publication))
         _forget(prefix, record)
     elif publication.action != "activate":
         _replace(prefix, publication)
     account(publication)
-    if publication.action == "uninstall":
-        discard(_staging(prefix, publication))
-    Journal(prefix).close(record.name)
+    _close_journal(prefix, publication, done=True)
 
 
 def _replace(prefix: Prefix, publication: Publication) -> None:

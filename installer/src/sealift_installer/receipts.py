@@ -177,6 +177,18 @@ class ReceiptLog:
         for receipt, _ in read_chain(self.lines()):
             yield receipt
 
+    def find_bundle(self, manifest: str) -> BundleIdentity | None:
+        """Return the bundle with this manifest, as the newest receipt about it has it.
+
+        Raises:
+            Untrusted, HostError: as `read` says.
+        """
+        found = None
+        for receipt in self.read():
+            if receipt.bundle is not None and receipt.bundle.manifest == manifest:
+                found = receipt.bundle
+        return found
+
     def lines(self) -> Iterator[bytes]:
         """Yield the lines as they are, newlines included, nothing checked.
 

@@ -212,6 +212,10 @@ class Records:
             make_directory(self._previous, self._directory)
             write_durably(self._previous / f"{record.name}.json", record.encode())
 
+    def record_path(self, name: str) -> Path:
+        """Return where the record of the tree called `name` is."""
+        return self._records / f"{name}.json"
+
     def remove(self, name: str) -> None:
         """Forget the tree called `name`, and the one that it replaced."""
         with host_errors("cannot remove the record of an install"):
