@@ -74,32 +74,34 @@ class SparseReader:
                 there is next to nothing but holes.
         """
         try:
-            return self._read(header, block, records, name)
+            said = None
+            if header.type != b"S":
+                said = _Said(records[SPARSE], self._limits)
+                name = said.name(name, records)
+            stored = decimal(records["size"]) if "size" in records else header.size
+            size, regions, map_size = self._read_map(said, stored, block, records)
+            stored -= 0 if said is None else map_size
+            self._weigh(size, stored + BLOCK)
+            _check(regions, size, stored)
         except _MapError as error:
             raise Damaged(f"sparse file '{printable(name)}': {error}") from None
-
-    def _read(
-        self, header: Header, block: bytes, records: Mapping[str, bytes], name: str
-    ) -> Hollow:
-        stored = decimal(records["size"]) if "size" in records else header.size
-        map_size = 0
-        if header.type == b"S":
-            size, regions, map_size = self._in_header(block, records)
-        else:
-            said = _Said(records[SPARSE], self._limits)
-            name = said.name(name, records)
-            size, regions = said.size, said.regions
-            if said.version == "1.0":
-                regions, map_size = self._in_data(stored)
-                stored -= map_size
-        if size > self._limits.unpacked:
-            raise _MapError(f"it unpacks to more than {self._limits.unpacked} bytes")
-        _check(regions, size, stored)
-        self._weigh(size, stored + BLOCK)
         return Hollow(name, size, map_size, _expand(regions, size, self._blocks.payload(stored)))
 
+    def _read_map(
+        self, said: "_Said | None", stored: int, block: bytes, records: Mapping[str, bytes]
+    ) -> tuple[int, list[Region], int]:
+        """Return the size of the file, its regions, and the length of a map that is no header."""
+        if said is None:
+            return self._in_header(block, records)
+        if said.version == "1.0":
+            regions, map_size = self._in_data(stored)
+            return said.size, regions, map_size
+        return said.size, said.regions, 0
+
     def _weigh(self, size: int, stored: int) -> None:
-        """Refuse what is holes and next to no data: in one member, and in all together."""
+        """Refuse what is too large, or holes and next to no data, by itself or all together."""
+        if size > self._limits.unpacked:
+            raise _MapError(f"it unpacks to more than {self._limits.unpacked} bytes")
         self._stored += stored
         self._unpacked += size
         for packed, unpacked in ((stored, size), (self._stored, self._unpacked)):
@@ -109,7 +111,7 @@ class SparseReader:
     def _in_header(
         self, block: bytes, records: Mapping[str, bytes]
     ) -> tuple[int, list[Region], int]:
-        """Return the size and the regions that a header of the type S has, and how long its blocks are."""
+        """Return the size and the regions that a header of the type S says, and its blocks' length."""
         if block[_MAGIC] != _GNU or not records.keys().isdisjoint((SPARSE, "size")):
             raise _MapError("it is not of GNU's format")
         size = read_number(block[_REAL_SIZE], "real size")
