@@ -14,6 +14,7 @@ from sealift_installer.errors import HostError
 from sealift_installer.install import InstallOptions
 from sealift_installer.lifecycle import Change, activate, uninstall
 from sealift_installer.links import _wrapper, read_link, read_wrapper
+from sealift_installer.records import Records
 from sealift_installer.relocate import relocate
 from sealift_installer.repair import repair
 from target import Target, python, tool
@@ -150,7 +151,7 @@ def test_a_prefix_that_was_moved(linked, place):
     linked.prefix.path.rename(moved)
     report = check(moved)
     assert {each.what for each in report.names} == {"changed"}
-    for record in linked.records.__class__(moved / "state").all():
+    for record in Records(moved / "state").all():
         relocate(Change(moved, record.name))
     assert check(moved).exit_code == 0
 
