@@ -7,12 +7,9 @@ from pathlib import Path
 
 from sealift_installer.archives import ArchiveReader
 from sealift_installer.authenticate import Authenticated
-from sealift_installer.extract import Job, extract
+from sealift_installer.memory import keep_memory
 from sealift_installer.preflight import check_offered, check_paths
 from sealift_installer.report import Progress
-from sealift_installer.smoke import smoke_testing
-from sealift_installer.spellings import settle_entries
-from sealift_installer.tree import TreeWriter
 from sealift_schemas.lean import dataclass
 from sealift_schemas.manifest import Archive
 
@@ -47,9 +44,17 @@ def stage(
     progress.step(archive.name, "extract")
     with ExitStack() as closing:
         with timed(seconds, "extract"):
+            keep_memory()
             source = authenticated.source(archive)
-            # It reads ahead while the index is read.
             reader = closing.enter_context(ArchiveReader(archive.format, source))
+            # It reads ahead while these are imported, and the index is read.
+            from sealift_installer.extract import Job, extract
+            from sealift_installer.smoke import prepare, smoke_testing
+            from sealift_installer.spellings import settle_entries
+            from sealift_installer.tree import TreeWriter
+
+            if archive.interpreter is not None:
+                prepare()
             entries = authenticated.entries(archive)
             check_paths(entries, destination)
             tree = closing.enter_context(TreeWriter(staging))

@@ -26,9 +26,7 @@ class ArchiveReader:
         Damaged: the format is none that can be read.
     """
 
-    def __init__(
-        self, archive_format: str, source: ArchiveSource, limits: Limits = LIMITS
-    ) -> None:
+    def __init__(self, archive_format: str, source: ArchiveSource, limits: Limits = LIMITS) -> None:
         if archive_format not in READABLE:
             raise Damaged(
                 f"{printable(source.name)}: archives in the format {printable(archive_format)} "

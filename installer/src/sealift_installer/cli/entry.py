@@ -14,6 +14,7 @@ from sealift_installer.streams import CannotPrintError, complete_streams, silenc
 
 _DEFECT = 1
 _GARBAGE = 100_000  # new objects before the collector looks
+_TURN = 0.0001  # seconds that a thread may wait for its turn
 # 128 and the number of the signal, as shells say it: SIGINT, SIGPIPE.
 _INTERRUPTED = 128 + 2
 _PIPE_CLOSED = 128 + 13
@@ -25,6 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _main(arguments)
     # An index makes many objects and no cycles; looking for some took a tenth of a command's time.
     gc.set_threshold(_GARBAGE)
+    # The thread that decompresses needs the interpreter for a moment between two long calls.
+    sys.setswitchinterval(_TURN)
     try:
         code = _main(sys.argv[1:])
     except SystemExit as end:  # argparse: help, or a word that makes no sense
