@@ -552,7 +552,7 @@ def test_an_interrupt_leaves_nothing(target, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt("now")
 
-    monkeypatch.setattr("sealift_installer.stage.extract", interrupt)
+    monkeypatch.setattr("sealift_installer.extract.extract", interrupt)
     with pytest.raises(KeyboardInterrupt, match="now"):
         target.install()
     assert target.leftovers() == []

@@ -28,7 +28,6 @@ from sealift_installer.records import Record, Records
 from sealift_installer.relocation import check_prefix
 from sealift_installer.report import InstallReport, Outcome, Progress, Silence
 from sealift_installer.selection import select, select_again
-from sealift_installer.smoke import needs_wrapper
 from sealift_installer.stage import Staged, timed
 from sealift_installer.stages import Work, staging
 from sealift_installer.trust.host import HOST, HostPlace, is_stuck
@@ -281,6 +280,8 @@ def _link_style(run: _Run, record: Record, tree: Path) -> LinkStyle:
         return "none"
     if record.kind != "interpreter" or record.interpreter is None:
         return "symlink"
+    from sealift_installer.smoke import needs_wrapper
+
     scratch = run.prefix.new_staging(record.kind, record.name)
     wrapper = needs_wrapper(tree / record.interpreter, tree, scratch)
     return "wrapper" if wrapper else "symlink"

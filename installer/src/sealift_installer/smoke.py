@@ -57,6 +57,11 @@ _BASE = "import sys; print(sys._base_executable)"
 _PREFIX = "import os, sys; print(sys.base_prefix)"
 
 
+def prepare() -> None:
+    """Import what starts a process, so that this does not have to be done when it is needed."""
+    import subprocess  # noqa: F401 - as said
+
+
 def smoke_test(interpreter: Path, tree: Path, name: str, prefix: Path) -> None:
     """Start `interpreter` of the staged `tree`, which will stand at `prefix` under the key `name`.
 
@@ -168,8 +173,8 @@ def _run(program: Path, question: str) -> "subprocess.CompletedProcess[bytes]":
     )
 
 
-def _command(program: Path, question: str) -> list[str]:
-    return [str(program), "-I", "-B", "-c", question]
+def _command(program: Path, question: str, *options: str) -> list[str]:
+    return [str(program), "-I", "-B", *options, "-c", question]
 
 
 def _asked(interpreter: Path, name: str) -> "subprocess.Popen[bytes]":
@@ -178,7 +183,8 @@ def _asked(interpreter: Path, name: str) -> "subprocess.Popen[bytes]":
 
     try:
         return subprocess.Popen(
-            _command(interpreter, _QUESTION),
+            # Without `site`: what packages do at the start is no question to the interpreter.
+            _command(interpreter, _QUESTION, "-S"),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
