@@ -70,6 +70,26 @@ def test_each_has_its_result(most: int):
             assert jobs.result(name) == Staged(int(name), {"a": "b"}, {"extract": 0.5})
 
 
+def test_a_process_takes_one_after_the_other():
+    work = {str(number): lambda _: Staged(os.getpid(), {}, {}) for number in range(6)}
+    with Jobs(work, 2, Silence()) as jobs:
+        assert len({jobs.result(str(number)).relocated for number in range(6)}) <= 2
+
+
+def test_one_process_does_it_all_where_no_second_is_to_be_had(monkeypatch: pytest.MonkeyPatch):
+    fork, calls = os.fork, []
+
+    def refuse() -> int:
+        calls.append(1)
+        if len(calls) > 1:
+            raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+        return fork()
+
+    monkeypatch.setattr(os, "fork", refuse)
+    with Jobs({str(number): staged(number) for number in range(3)}, 2, Silence()) as jobs:
+        assert [jobs.result(str(number)).relocated for number in range(3)] == [0, 1, 2]
+
+
 def test_no_more_than_so_many_work_at_a_time(tmp_path: Path):
     def count(_: Progress) -> Staged:
         mine = tmp_path / str(os.getpid())

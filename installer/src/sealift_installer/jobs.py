@@ -1,4 +1,4 @@
-"""Stages several archives at a time, each in a process of its own.
+"""Stages several archives at a time, by processes that take one after the other.
 
 The processes stage and no more: journal, state, receipts and what is printed are the matter of the
 one that started them. They hold its lock as long as they live, and end when it does. (ADR 0016)
@@ -9,7 +9,8 @@ import marshal
 import os
 import select
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
@@ -23,6 +24,17 @@ Stage = Callable[[Progress], Staged]
 _END_WITH_PARENT = 1  # PR_SET_PDEATHSIG, see prctl(2)
 
 
+class _Worker:
+    """A process: the pipe that it takes numbers of stages from, and what it is at."""
+
+    __slots__ = ("name", "orders", "process")
+
+    def __init__(self, process: int, orders: int) -> None:
+        self.process = process
+        self.orders = orders
+        self.name: str | None = None
+
+
 class Jobs:
     """Processes that stage. Use it as a context manager: leaving it ends those that still work.
 
@@ -33,10 +45,11 @@ class Jobs:
     """
 
     def __init__(self, stages: Mapping[str, Stage], most: int, progress: Progress) -> None:
-        self._waiting = list(stages.items())
+        self._stages = tuple(stages.values())
+        self._waiting = list(enumerate(stages))
         self._most = most
         self._progress = progress
-        self._working: dict[int, tuple[str, int]] = {}  # by pipe: name and process
+        self._workers: dict[int, _Worker] = {}  # by the pipe that each answers with
         self._done: dict[str, tuple[Any, ...]] = {}
 
     def __enter__(self) -> Self:
@@ -49,9 +62,9 @@ class Jobs:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        for _, process in self._working.values():
-            os.kill(process, signal.SIGTERM)
-        for pipe in list(self._working):
+        for worker in self._workers.values():
+            os.kill(worker.process, signal.SIGTERM)
+        for pipe in list(self._workers):
             self._end(pipe)
 
     def result(self, name: str) -> Staged:
@@ -61,7 +74,7 @@ class Jobs:
             Damaged, HostError: as `stage` says, or its process was ended by somebody.
         """
         while name not in self._done:
-            ready, _, _ = select.select(list(self._working), [], [])
+            ready, _, _ = select.select(list(self._workers), [], [])
             for pipe in ready:
                 self._hear(pipe)
             self._begin()
@@ -73,39 +86,54 @@ class Jobs:
         raise HostError(f"the process that installs {name} was ended by somebody")
 
     def _begin(self) -> None:
-        while self._waiting and len(self._working) < self._most:
-            name, stage = self._waiting.pop(0)
+        while self._waiting and len(self._workers) < self._most:
             try:
-                pipe, process = self._fork(stage)
+                pipe = self._fork()
             except OSError as error:
-                self._done[name] = ("failed", pack_error(_no_process(name, error)))
-                continue
-            self._working[pipe] = (name, process)
+                if self._workers:
+                    return  # those that are there do it all
+                for _, name in self._waiting:
+                    self._done[name] = ("failed", pack_error(_no_process(name, error)))
+                self._waiting.clear()
+                return
+            self._order(pipe)
 
-    def _fork(self, stage: Stage) -> tuple[int, int]:
-        pipe, end = os.pipe()
+    def _order(self, pipe: int) -> None:
+        """Give a process the next archive."""
+        number, worker = self._waiting.pop(0), self._workers[pipe]
+        worker.name = number[1]
+        with suppress(BrokenPipeError):  # it was ended, and says so at the other pipe
+            os.write(worker.orders, number[0].to_bytes(4, "little"))
+
+    def _fork(self) -> int:
+        pipe, answers = os.pipe()
+        taken, orders = os.pipe()
         parent = os.getpid()
         try:
             process = os.fork()
         except OSError:
-            os.close(pipe)
-            os.close(end)
+            for each in (pipe, answers, taken, orders):
+                os.close(each)
             raise
         if process == 0:
             try:
-                for each in (pipe, *self._working):
+                for each in (pipe, orders, *self._workers):
                     os.close(each)
-                _work(stage, end, parent)
+                for other in self._workers.values():
+                    os.close(other.orders)
+                _work(self._stages, taken, answers, parent)
             finally:
                 os._exit(0)  # none of what the other process would do at its end
-        os.close(end)
-        return pipe, process
+        os.close(answers)
+        os.close(taken)
+        self._workers[pipe] = _Worker(process, orders)
+        return pipe
 
     def _hear(self, pipe: int) -> None:
-        """Take one message."""
+        """Take one message; whoever has staged an archive gets the next one."""
         size = _read(pipe, 4)
         data = _read(pipe, int.from_bytes(size, "little"))
-        name = self._working[pipe][0]
+        name = self._workers[pipe].name or ""
         if not data:
             self._end(pipe)
             self._done.setdefault(name, ("ended",))
@@ -113,14 +141,18 @@ class Jobs:
         message = marshal.loads(data)  # noqa: S302 - our own
         if message[0] == "progress":
             getattr(self._progress, message[1])(*message[2:])
+            return
+        self._done[name] = message
+        if message[0] == "staged" and self._waiting:
+            self._order(pipe)
         else:
-            self._done[name] = message
             self._end(pipe)
 
     def _end(self, pipe: int) -> None:
-        _, process = self._working.pop(pipe)
+        worker = self._workers.pop(pipe)
         os.close(pipe)
-        os.waitpid(process, 0)
+        os.close(worker.orders)
+        os.waitpid(worker.process, 0)
 
 
 def _no_process(name: str, error: OSError) -> HostError:
@@ -160,8 +192,8 @@ class _Relay:
             data = data[os.write(self._pipe, data) :]
 
 
-def _work(stage: Stage, pipe: int, parent: int) -> None:
-    """Do the work of a process that was forked."""
+def _work(stages: Sequence[Stage], orders: int, pipe: int, parent: int) -> None:
+    """Do the work of a process that was forked, until no more orders come or one fails."""
     # The terminal interrupts all; the one that started this one ends it. Not ignored, for an
     # interpreter that is started would ignore it too.
     signal.signal(signal.SIGINT, _stay)
@@ -170,11 +202,13 @@ def _work(stage: Stage, pipe: int, parent: int) -> None:
     if os.getppid() != parent:
         return
     relay = _Relay(pipe)
-    try:
-        staged = stage(relay)
+    while number := _read(orders, 4):
+        try:
+            staged = stages[int.from_bytes(number, "little")](relay)
+        except Exception as error:  # noqa: BLE001 - raised where the result is asked for
+            relay.send("failed", pack_error(error))
+            return
         relay.send("staged", staged.relocated, dict(staged.merged), dict(staged.seconds))
-    except Exception as error:  # noqa: BLE001 - raised where the result is asked for
-        relay.send("failed", pack_error(error))
 
 
 def _stay(*_: object) -> None:
