@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from sealift_bundler import __version__
+from sealift_bundler.allocator import share_memory
 from sealift_bundler.cli import (
     bundles,
     caches,
@@ -73,6 +74,7 @@ def _options(
 def main() -> None:
     """Run the command line and exit with its code."""
     complete_streams()
+    share_memory()
     code = run(sys.argv[1:])
     try:
         sys.stdout.flush()
