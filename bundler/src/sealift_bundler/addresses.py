@@ -44,7 +44,9 @@ def check_address(url: str, what: str) -> None:
 def public_url(url: str) -> str:
     """Return `url` without user, password, query and fragment, fit for a message or a bundle."""
     parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    public = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    # Mostly it is the same: of thousands of archives there shall not be two in memory.
+    return url if public == url else public
 
 
 def shown(url: str) -> str:

@@ -4,8 +4,8 @@ import calendar
 import hashlib
 import json
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, is_dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -71,7 +71,7 @@ def write_lock(path: Path, lock: Lock) -> None:
     new = path.with_name(f".{path.name}.new")
     with host_errors("cannot write the lock"):
         try:
-            write_synced(new, lock.encode())
+            write_synced(new, lock.pieces())
             new.replace(path)
         finally:
             new.unlink(missing_ok=True)
@@ -83,15 +83,36 @@ def spec_digest(spec: Spec) -> str:
     That is the spec but for who signs and by which way archives come, and what this program adds:
     its version, and the pins of the installer that travels.
     """
-    wanted = asdict(replace(spec, keys=(), roots=""))
-    del wanted["network"], wanted["builders"]
     pins = files("sealift_bundler").joinpath("pins", "installer.txt").read_bytes()
-    meaning = {
-        "spec": wanted,
-        "sealift": __version__,
-        "pins": hashlib.sha256(pins).hexdigest(),
-    }
-    return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
+    computed = hashlib.sha256()
+    for piece in _meaning(spec, hashlib.sha256(pins).hexdigest()):
+        computed.update(piece.encode())
+    return computed.hexdigest()
+
+
+def _meaning(spec: Spec, pins: str) -> Iterator[str]:
+    """Yield what `spec_digest` covers as JSON with sorted keys, one wish at a time."""
+    yield f'{{"pins": {json.dumps(pins)}, "sealift": {json.dumps(__version__)}, "spec": {{'
+    decided = {name: getattr(spec, name) for name in Spec.__match_args__}
+    decided |= {"keys": (), "roots": ""}
+    del decided["network"], decided["builders"]
+    before = ""
+    for name in sorted(decided):
+        yield f"{before}{json.dumps(name)}: "
+        before = ", "
+        if isinstance(decided[name], tuple):
+            yield "["
+            for number, item in enumerate(decided[name]):
+                yield (", " if number else "") + _sorted(item)
+            yield "]"
+        else:
+            yield _sorted(decided[name])
+    yield "}}"
+
+
+def _sorted(value: object) -> str:
+    plain = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+    return json.dumps(plain, sort_keys=True)
 
 
 def fits(lock: Lock, spec: Spec) -> bool:

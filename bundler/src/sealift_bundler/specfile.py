@@ -222,7 +222,7 @@ def _write(path: Path, text: str) -> None:
     new = path.with_name(f".{path.name}.new")
     with host_errors("cannot write the spec"):
         try:
-            write_synced(new, text.encode())
+            write_synced(new, (text.encode(),))
             read_spec(new)
             new.replace(path)
         finally:

@@ -4,6 +4,7 @@ The sequence is raised whenever something changed, and all times in a bundle com
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from sys import intern
 from typing import Any
 
 from sealift_schemas.keys import PLATFORM, TOOL_NAME
@@ -20,7 +21,7 @@ from sealift_schemas.manifest import (
     read_links,
 )
 from sealift_schemas.pattern import Pattern
-from sealift_schemas.pieces import Lists, encode_pieces, parse_large
+from sealift_schemas.pieces import Lists, parse_large, write_pieces
 from sealift_schemas.spec import EACH
 from sealift_schemas.strictjson import DocumentError, Fields, shorten
 from sealift_schemas.upstream import TrustedRootFile, UpstreamEvidence, read_evidence
@@ -66,14 +67,15 @@ class LockedArchive:
     def from_json(cls, value: object, where: str) -> "LockedArchive":
         """Read one entry of `archives`."""
         with Fields(value, where) as fields:
+            request, url = fields.text("request"), fields.text("url")
             return cls(
                 name=fields.text("name", TOOL_NAME, "an install key or a tool's directory name"),
                 kind=fields.choice("kind", KINDS),
                 source=fields.choice("source", SOURCE_KINDS),
-                request=fields.text("request"),
-                version=fields.text("version", VERSION, "a version"),
-                platform=fields.text("platform", PLATFORM_OR_ANY, "a platform or any"),
-                url=fields.text("url"),
+                request=request,
+                version=intern(fields.text("version", VERSION, "a version")),
+                platform=intern(fields.text("platform", PLATFORM_OR_ANY, "a platform or any")),
+                url=request if url == request else url,
                 filename=fields.text("filename", FILENAME, "a portable file name"),
                 format=fields.choice("format", FORMATS),
                 sha256=fields.sha256("sha256"),
@@ -282,7 +284,11 @@ class Lock:
 
     def encode(self) -> bytes:
         """Return the bytes of the file: indented, so that a diff can be read."""
-        return encode_pieces(self.to_json(iter), indent=2)
+        return b"".join(self.pieces())
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield what `encode` returns, archive by archive."""
+        return write_pieces(self.to_json(iter), indent=2)
 
 
 def _check_distinct(archives: Iterable[LockedArchive], what: str) -> None:

@@ -5,6 +5,7 @@ Four tables name archives: `[[python]]` by uv's request grammar, `[[url]]` by ad
 """
 
 from collections.abc import Mapping
+from sys import intern
 
 from sealift_schemas.keys import PLATFORM, TOOL_NAME
 from sealift_schemas.lean import dataclass, field
@@ -87,10 +88,10 @@ class UrlWanted:
             return cls(
                 url=fields.text("url"),
                 name=fields.text("name", TOOL_NAME, "a lower-case name"),
-                version=fields.text("version", VERSION, "a version"),
+                version=intern(fields.text("version", VERSION, "a version")),
                 sha256=fields.sha256("sha256") if fields.has("sha256") else None,
                 accept_digest=_accepted(fields),
-                platform=fields.text("platform", PLATFORM_OR_ANY, "a platform or any")
+                platform=intern(fields.text("platform", PLATFORM_OR_ANY, "a platform or any"))
                 if fields.has("platform")
                 else "any",
                 strip=fields.integer("strip", maximum=16) if fields.has("strip") else None,

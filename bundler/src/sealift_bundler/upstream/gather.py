@@ -72,7 +72,9 @@ def gather_evidence(archives: Sequence[LockedArchive], search: Search) -> Gather
     """
     upstream = search.spec.upstream
     if upstream.check == "off":
-        return Gathered(tuple(replace(one, upstream=()) for one in archives))
+        return Gathered(
+            tuple(replace(one, upstream=()) if one.upstream else one for one in archives)
+        )
     given = search.directory / upstream.trusted_root if upstream.trusted_root else None
     root = find_root(given)
     verification = Verification(root) if root is not None and can_verify() else None
