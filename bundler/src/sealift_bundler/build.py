@@ -11,7 +11,7 @@ from sealift_bundler.bundle_page import travelling_page
 from sealift_bundler.current import current_lock
 from sealift_bundler.downloads_json import downloads_json
 from sealift_bundler.evidence.book import EvidenceBook
-from sealift_bundler.evidence.statements import Building
+from sealift_bundler.evidence.statements import Building, find_code
 from sealift_bundler.inspect import inspect_archive
 from sealift_bundler.keys import keyid
 from sealift_bundler.lock import Locked
@@ -88,8 +88,8 @@ def build_bundle(site: Site, options: BuildOptions) -> Built:
         manifest = _write(place, site, lock, roots, options)
         if not options.signers:
             return Built(output, manifest, changes)
-        # What is verified is read anew, and of a thousand archives each of these is megabytes.
-        del manifest, locked, lock
+        # What is verified is read anew, and of a thousand archives each of these takes much.
+        del manifest, locked, lock, site
         options.step("sign")
         signers = sign_bundle(place, options.signers)
         options.step("seal")
@@ -111,13 +111,18 @@ def _write(
     """Fetch what is not in the cache, and write everything but the signatures to `place`."""
     _check_space(place, lock)
     means = options.means
-    paths = obtain(site, lock.archives, means)
+    # From the last one to the first: each is taken off, for of a thousand they are much.
+    paths = obtain(site, lock.archives, means)[::-1]
     wheels = obtain_wheels(site, lock.wheels, means)
     draft = Draft(place, lock)
     epoch = _epoch(lock, roots)
     described = []
-    evidence = EvidenceBook(draft, Building(lock, epoch, site.spec.pythons))
-    for archive, path in zip(lock.archives, paths, strict=True):
+    builders = _builders(options, roots[-1].root) if lock.archives else ()
+    # While there is little else in memory: it takes more than a thousand archives.
+    code = find_code(lock.created) if builders else ()
+    evidence = EvidenceBook(draft, Building(lock, epoch, site.spec.pythons, code))
+    for archive in lock.archives:
+        path = paths.pop()
         options.step(f"inspect: {archive.name}")
         inspection = inspect_archive(archive, path)
         carried = draft.add_archive(archive, path, inspection)
@@ -129,7 +134,7 @@ def _write(
         wheels = {**wheels, **dict(own_wheels(lock.created))}
     _add_papers(draft, lock, wheels)
     evidence.add_wheels(wheels)
-    evidence.finish(_builders(options, roots[-1].root) if lock.archives else ())
+    evidence.finish(builders)
     components = evidence.components()
     draft.add_pieces(PAGE, travelling_page(draft.manifest(epoch), described, roots, components))
     del described, evidence, components

@@ -1,8 +1,10 @@
 """What the pages about a bundle tell: the one that travels in it, and one about a sealed bundle."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
+from sealift_bundler.lazily import Lazily
 from sealift_bundler.roots import RootFile
 from sealift_bundler.seal import verify_bundle
 from sealift_installer.evidence import check_evidence
@@ -14,7 +16,7 @@ from sealift_installer.page.model import (
     describe_bundle,
     read_root_report,
 )
-from sealift_installer.sbom import Component, read_component, read_components
+from sealift_installer.sbom import read_component, read_components
 from sealift_installer.trust.roots import TrustedRoot
 from sealift_schemas.manifest import Manifest
 
@@ -28,7 +30,7 @@ def travelling_page(
     manifest: Manifest,
     archives: Sequence[ArchiveReport],
     roots: Iterable[RootFile],
-    components: Iterable[bytes],
+    components: Sequence[bytes],
 ) -> Iterator[bytes]:
     """Yield the page, piece by piece, that travels in the bundle, of everything that is in it but the page.
 
@@ -39,7 +41,7 @@ def travelling_page(
         manifest=manifest,
         archives=tuple(sorted(archives, key=lambda one: one.archive.name)),
         roots=tuple(read_root_report(root.data, root.name, LIMITS.root) for root in roots),
-        components=tuple(_component(data, with_parts=with_parts) for data in components),
+        components=Lazily(partial(read_component, with_parts=with_parts), components),
     )
     return bundle_page_pieces(report, manifest.generator)
 
@@ -53,7 +55,3 @@ def describe_sealed(path: Path, root: TrustedRoot) -> BundleReport:
     verified = verify_bundle(path, root)
     found = verified.authenticated
     return describe_bundle(found, check_evidence(found), read_components(found), verified.report)
-
-
-def _component(data: bytes, *, with_parts: bool) -> Component:
-    return read_component(data, with_parts=with_parts)

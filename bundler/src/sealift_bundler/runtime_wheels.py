@@ -8,7 +8,7 @@ import base64
 import hashlib
 import io
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from importlib.util import find_spec
 from pathlib import Path
@@ -35,8 +35,8 @@ def own_wheels(created: str) -> list[tuple[str, bytes]]:
     return [_wheel(name, module, created) for name, module in _DISTRIBUTIONS.items()]
 
 
-def code_wheels(created: str) -> list[tuple[str, bytes]]:
-    """Return file name and bytes of the wheels of all the code that builds: sealift's and unseal's.
+def code_wheels(created: str) -> Iterator[tuple[str, bytes]]:
+    """Yield file name and bytes of the wheels of all the code that builds: sealift's and unseal's.
 
     Args:
         created: as for `own_wheels`, which are among them with the same bytes.
@@ -44,7 +44,8 @@ def code_wheels(created: str) -> list[tuple[str, bytes]]:
     Raises:
         HostError: the installed code cannot be read.
     """
-    return [_wheel("sealift", "sealift_bundler", created), *own_wheels(created)]
+    for name, module in {"sealift": "sealift_bundler", **_DISTRIBUTIONS}.items():
+        yield _wheel(name, module, created)
 
 
 def _wheel(name: str, module: str, created: str) -> tuple[str, bytes]:

@@ -20,12 +20,16 @@ from sealift_installer.trust.state import TrustState
 from sealift_installer.verify import VerifyReport, verify_files
 from sealift_schemas import provenance, vsa
 from sealift_schemas.index import Entry
+from sealift_schemas.lean import replace
 from sealift_schemas.pieces import STEP, split
 
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A bundle that was authenticated and read as a whole."""
+    """A bundle that was authenticated and read as a whole.
+
+    The provenance is left without what it says of each archive and download.
+    """
 
     authenticated: Authenticated
     report: VerifyReport
@@ -42,7 +46,7 @@ def verify_bundle(path: Path, root: TrustedRoot) -> Verified:
         HostError: it cannot be read.
     """
     authenticated = authenticate(Bundle(path), TrustState(root), Terms(now=clock_time()))
-    evidence = check_evidence(authenticated)
+    evidence = _without_lists(check_evidence(authenticated))
     return Verified(authenticated, verify_files(authenticated), evidence)
 
 
@@ -79,6 +83,16 @@ def read_trusted_root(data: bytes, sha256: str) -> TrustedRoot:
         return read_first_root(data, sha256)
 
 
+def _without_lists(evidence: Evidence) -> Evidence:
+    """Return the evidence for a build that has much to do yet: it was checked, item by item."""
+    made = evidence.provenance
+    if made is None:
+        return evidence
+    parameters = replace(made.parameters, archives=())
+    made = replace(made, subjects=(), dependencies=(), parameters=parameters)
+    return replace(evidence, provenance=made)
+
+
 def _check_statements(verified: Verified) -> None:
     """Check the evidence that is signed, envelope and payload, against its schemas."""
     bundle, evidence = verified.authenticated.bundle, verified.evidence
@@ -88,8 +102,9 @@ def _check_statements(verified: Verified) -> None:
     ):
         if statement is not None:
             check_documents("envelope", [(path, _pieces(bundle, path))])
-            payload = read_envelope(bundle, path, LIMITS.envelope).payload
-            check_documents(schema, [(path, partial(split, payload))])
+            envelope = read_envelope(bundle, path, LIMITS.envelope)
+            check_documents(schema, [(path, partial(split, envelope.payload))])
+            del envelope  # of a long one there shall be no other in memory
 
 
 def _pieces(bundle: Bundle, name: str) -> Pieces:

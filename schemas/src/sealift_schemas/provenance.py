@@ -4,11 +4,12 @@ https://slsa.dev/spec/v1.0/provenance; what the parameters mean is in docs/refer
 It is the payload of evidence/provenance.dsse.json, signed by the role `builder`.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from sys import intern
 from typing import Any
 
 from sealift_schemas.keys import TOOL_NAME
-from sealift_schemas.lean import dataclass, field
+from sealift_schemas.lean import dataclass, field, replace
 from sealift_schemas.manifest import (
     DIGEST_SOURCES,
     PLATFORM_OR_ANY,
@@ -18,7 +19,7 @@ from sealift_schemas.manifest import (
     read_links,
 )
 from sealift_schemas.pattern import Pattern
-from sealift_schemas.pieces import Lists, encode_pieces
+from sealift_schemas.pieces import Lists, write_pieces
 from sealift_schemas.statement import (
     URI,
     Named,
@@ -59,8 +60,8 @@ class Wanted:
             return cls(
                 name=fields.text("name", TOOL_NAME, "an install key or a tool's directory name"),
                 request=fields.text("request"),
-                version=fields.text("version", VERSION, "a version"),
-                platform=fields.text("platform", PLATFORM_OR_ANY, "a platform or any"),
+                version=intern(fields.text("version", VERSION, "a version")),
+                platform=intern(fields.text("platform", PLATFORM_OR_ANY, "a platform or any")),
                 strip=fields.integer("strip", maximum=16) if fields.has("strip") else None,
                 prefix=fields.optional_text("prefix", PREFIX, "an absolute path"),
                 links=read_links(fields, "links"),
@@ -88,7 +89,7 @@ class Parameters:
     created: str
     spec: str
     lock: str
-    archives: tuple[Wanted, ...]
+    archives: Sequence[Wanted]
     pythons: tuple[str, ...] = ()
     catalogs: tuple[str, ...] = ()
     expires: str | None = None
@@ -195,10 +196,10 @@ class Provenance:
     `code` the code that built, `byproducts` the files that were written about the archives.
     """
 
-    subjects: tuple[Subject, ...]
+    subjects: Sequence[Subject]
     parameters: Parameters
     epoch: int
-    dependencies: tuple[Dependency, ...]
+    dependencies: Sequence[Dependency]
     builder: str
     version: str
     code: tuple[Named, ...]
@@ -215,7 +216,7 @@ class Provenance:
             DocumentError: they are no provenance of this build type.
         """
         subjects, parts = read_statement(
-            data, PREDICATE_TYPE, _parts, lists=_LISTS, what=what, limit=limit
+            data, PREDICATE_TYPE, _parts, lists=_readers(), what=what, limit=limit
         )
         return cls(subjects=subjects, **parts)
 
@@ -244,14 +245,41 @@ class Provenance:
 
     def encode(self) -> bytes:
         """Return the bytes that are signed: indented, so that people can read them."""
-        return encode_pieces(self.to_json(iter), indent=2)
+        return b"".join(self.pieces())
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield what `encode` returns, archive by archive."""
+        return write_pieces(self.to_json(iter), indent=2)
 
 
 _DEFINITION = ("predicate", "buildDefinition")
-_LISTS: Lists = {
-    (*_DEFINITION, "externalParameters", "archives"): Wanted.from_json,
-    (*_DEFINITION, "resolvedDependencies"): Dependency.from_json,
-}
+
+
+def _readers() -> Lists:
+    """Return the readers of the long lists. A text that comes again is in memory once."""
+    known: dict[str, str] = {}
+
+    def subject(value: object, where: str) -> Subject:
+        one = Subject.from_json(value, where)
+        return Subject(one.name, known.setdefault(one.sha256, one.sha256))
+
+    def wanted(value: object, where: str) -> Wanted:
+        one = Wanted.from_json(value, where)
+        known[one.name] = one.name
+        known[one.request] = one.request
+        return one
+
+    def dependency(value: object, where: str) -> Dependency:
+        one = Dependency.from_json(value, where)
+        location = None if one.location is None else known.get(one.location, one.location)
+        name, sha256 = known.get(one.name, one.name), known.get(one.sha256, one.sha256)
+        return replace(one, name=name, sha256=sha256, location=location)
+
+    return {
+        ("subject",): subject,
+        (*_DEFINITION, "externalParameters", "archives"): wanted,
+        (*_DEFINITION, "resolvedDependencies"): dependency,
+    }
 
 
 def _parts(value: object, where: str) -> dict[str, Any]:

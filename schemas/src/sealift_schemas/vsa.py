@@ -5,13 +5,13 @@ own, named by a URI as that page asks for. What the levels of our own mean is in
 docs/reference/build-type.md. It is the payload of evidence/vsa.dsse.json.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from sealift_schemas.lean import dataclass
 from sealift_schemas.manifest import DIGEST_SOURCES, VERSION
 from sealift_schemas.payload import BUNDLE_PATH
-from sealift_schemas.pieces import Lists, encode_pieces
+from sealift_schemas.pieces import Lists, write_pieces
 from sealift_schemas.statement import (
     URI,
     Named,
@@ -95,7 +95,7 @@ class Summary:
     time: str
     resource: str
     policy: str
-    checks: tuple[Check, ...]
+    checks: Sequence[Check]
 
     @property
     def subjects(self) -> tuple[Subject, ...]:
@@ -155,11 +155,16 @@ class Summary:
             "slsaVersion": SLSA_VERSION,
             CHECKS: collect(check.to_json() for check in self.checks),
         }
-        return write_statement(self.subjects, PREDICATE_TYPE, predicate, collect)
+        subjects = (Subject(check.name, check.sha256) for check in self.checks)
+        return write_statement(subjects, PREDICATE_TYPE, predicate, collect)
 
     def encode(self) -> bytes:
         """Return the bytes that are signed: indented, so that people can read them."""
-        return encode_pieces(self.to_json(iter), indent=2)
+        return b"".join(self.pieces())
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield what `encode` returns, archive by archive."""
+        return write_pieces(self.to_json(iter), indent=2)
 
 
 def _parts(value: object, where: str) -> tuple[Summary, tuple[str, ...], tuple[Named, ...]]:

@@ -79,7 +79,10 @@ def build(  # noqa: PLR0913 - the options of the command
         stepper(quiet=quiet),
         find_builders(here, None if unsigned else signers, ask, told),
     )
-    _say_built(build_bundle(here, options), as_json=as_json, quiet=quiet)
+    # The build alone has it from here on, and lets it go when all that it asks for is there.
+    sites = [here]
+    del here
+    _say_built(build_bundle(sites.pop(), options), as_json=as_json, quiet=quiet)
 
 
 def verify(

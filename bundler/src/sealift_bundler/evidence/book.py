@@ -18,12 +18,15 @@ from sealift_bundler.evidence.statements import (
     make_summary,
     policy_text,
 )
-from sealift_bundler.sign import Signer, sign_envelope
+from sealift_bundler.sign import Signer, make_signatures
 from sealift_bundler.write import Draft
 from sealift_installer.errors import printable
 from sealift_schemas import provenance, vsa
+from sealift_schemas.envelope import LongEnvelope
 from sealift_schemas.lock import LockedArchive
 from sealift_schemas.manifest import PAYLOAD_TYPE
+from sealift_schemas.provenance import Provenance
+from sealift_schemas.vsa import Summary
 
 LICENCES = "evidence/licenses"
 INDEX = f"{LICENCES}/INDEX.txt"
@@ -73,7 +76,7 @@ class EvidenceBook:
             self._sbom.add_wheel(filename, hashlib.sha256(data).hexdigest(), found)
             self._add_licences(filename, found)
 
-    def components(self) -> list[bytes]:
+    def components(self) -> Sequence[bytes]:
         """Return the components of the SBOM so far, each as JSON."""
         return self._sbom.lines()
 
@@ -92,12 +95,16 @@ class EvidenceBook:
         if not builders or not self._building.lock.archives:
             return
         self._draft.add_bytes(vsa.POLICY_PATH, policy_text())
-        made = make_provenance(self._building, digests).encode()
-        self._sign(provenance.PATH, made, builders)
-        self._sign(vsa.PATH, make_summary(self._building).encode(), builders)
+        self._sign(provenance.PATH, make_provenance(self._building, digests), builders)
+        self._sign(vsa.PATH, make_summary(self._building), builders)
 
-    def _sign(self, path: str, payload: bytes, builders: Sequence[Signer]) -> None:
-        self._draft.add_pieces(path, sign_envelope(payload, PAYLOAD_TYPE, builders).pieces())
+    def _sign(self, path: str, statement: Provenance | Summary, builders: Sequence[Signer]) -> None:
+        # What is signed begins with the size; to write it twice takes less than to hold it twice.
+        size = sum(len(piece) for piece in statement.pieces())
+        envelope = LongEnvelope.around(PAYLOAD_TYPE, size, statement.pieces())
+        del statement
+        signatures = make_signatures(envelope.signed_bytes, builders)
+        self._draft.add_pieces(path, envelope.signed_by(signatures).pieces())
 
     def _add_licences(self, name: str, found: Findings) -> None:
         for sha256, text in found.texts.items():

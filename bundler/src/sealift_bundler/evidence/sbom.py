@@ -5,6 +5,7 @@ archives is what could be told from names and metadata, and `compositions` says 
 """
 
 import uuid
+import zlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -13,14 +14,17 @@ from sealift_bundler.evidence.findings import Findings
 from sealift_bundler.evidence.sbom_parts import archive_component, wheel_component
 from sealift_bundler.evidence.statements import Building
 from sealift_bundler.evidence.subjects import bundle_uri
+from sealift_bundler.lazily import Lazily
 from sealift_schemas.lock import LockedArchive
 from sealift_schemas.strictjson import encode
 
 PATH = "evidence/sbom.cdx.json"
+# A bare stream: no header and no sum, for it leaves this process in no other way.
+_WBITS = -15
 
 
 class Sbom:
-    """An SBOM that grows archive by archive; what it holds of each is its line in the file.
+    """An SBOM that grows archive by archive; what it holds of each is its line, compressed.
 
     Args:
         building: the build.
@@ -32,21 +36,24 @@ class Sbom:
         # By reference, so that the order of adding leaves no trace.
         self._archives: dict[str, bytes] = {}
         self._wheels: dict[str, bytes] = {}
+        # They look alike, so each is kept as what the first of all does not say.
+        self._first = b""
 
     def add_archive(self, archive: LockedArchive, found: Findings) -> None:
         """Add an archive with everything that was found in it."""
         component = archive_component(archive, found)
-        self._archives[component["bom-ref"]] = encode(component).rstrip()
+        self._archives[component["bom-ref"]] = self._pack(component)
 
     def add_wheel(self, filename: str, sha256: str, found: Findings) -> None:
         """Add a wheel of unseal."""
         component = wheel_component(filename, sha256, self._urls.get(filename), found)
-        self._wheels[component["bom-ref"]] = encode(component).rstrip()
+        self._wheels[component["bom-ref"]] = self._pack(component)
 
-    def lines(self) -> list[bytes]:
+    def lines(self) -> Sequence[bytes]:
         """Return each component of the bundle, as JSON: archives, then wheels."""
         lines = [self._archives[reference] for reference in sorted(self._archives)]
-        return lines + [self._wheels[reference] for reference in sorted(self._wheels)]
+        lines += [self._wheels[reference] for reference in sorted(self._wheels)]
+        return Lazily(self._unpack, lines)
 
     def pieces(self) -> Iterator[bytes]:
         """Yield the bytes of the file, which has one line for each component of the bundle."""
@@ -61,6 +68,16 @@ class Sbom:
             before = b",\n"
         # A list of nothing has a line of its own as well.
         yield (b"\n" if before == b"\n" else b"") + b"\n],\n" + tail[1:] + b"\n"
+
+    def _pack(self, component: dict[str, Any]) -> bytes:
+        line = encode(component).rstrip()
+        self._first = self._first or line
+        packing = zlib.compressobj(wbits=_WBITS, zdict=self._first)
+        return packing.compress(line) + packing.flush()
+
+    def _unpack(self, line: bytes) -> bytes:
+        unpacking = zlib.decompressobj(wbits=_WBITS, zdict=self._first)
+        return unpacking.decompress(line) + unpacking.flush()
 
 
 def _around(building: Building, references: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -4,8 +4,9 @@ All times are the lock's: the same lock, keys and code give the same bytes.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from importlib.resources import files
 
@@ -21,22 +22,27 @@ from sealift_bundler.evidence.subjects import (
     published,
     subject,
 )
+from sealift_bundler.lazily import Lazily
 from sealift_bundler.runtime_wheels import code_wheels
 from sealift_bundler.write import describe_source
 from sealift_schemas.lock import Lock, LockedArchive, LockedCatalog, LockedWheel
 from sealift_schemas.provenance import Dependency, Parameters, Provenance, Wanted
 from sealift_schemas.statement import Named
-from sealift_schemas.upstream import TRUSTED_ROOT
+from sealift_schemas.upstream import TRUSTED_ROOT, TrustedRootFile
 from sealift_schemas.vsa import Check, Summary
 
 
 @dataclass(frozen=True, slots=True)
 class Building:
-    """One build: what it is made from, in which epoch, and for which Pythons unseal travels."""
+    """One build: what it is made from, in which epoch, and for which Pythons unseal travels.
+
+    `code` is the code that builds, where it was looked at before it is written down.
+    """
 
     lock: Lock
     epoch: int
     pythons: tuple[str, ...] = ()
+    code: tuple[Named, ...] = ()
 
 
 def policy_text() -> bytes:
@@ -53,19 +59,18 @@ def make_provenance(building: Building, byproducts: Mapping[str, str]) -> Proven
     """
     lock = building.lock
     archives = sorted(lock.archives, key=lambda one: one.name)
+    trusted = lock.trusted_root
     return Provenance(
-        subjects=tuple(subject(archive) for archive in distinct(archives)),
+        subjects=Lazily(subject, distinct(archives)),
         parameters=_parameters(building),
         epoch=building.epoch,
-        dependencies=(
-            *(_archive(archive) for archive in archives),
-            *(_wheel(wheel) for wheel in lock.wheels),
-            *(_catalog(catalog, lock.stream) for catalog in lock.catalogs),
-            *_trusted_root(lock),
+        dependencies=Lazily(
+            partial(_dependency, lock.stream),
+            (*archives, *lock.wheels, *lock.catalogs, *([trusted] if trusted else [])),
         ),
         builder=builder_uri(lock.stream),
         version=__version__,
-        code=_code(lock.created),
+        code=building.code or find_code(lock.created),
         invocation=bundle_uri(lock, building.epoch),
         byproducts=tuple(Named(path, byproducts[path]) for path in sorted(byproducts)),
     )
@@ -80,11 +85,13 @@ def make_summary(building: Building) -> Summary:
         time=lock.created,
         resource=bundle_uri(lock, building.epoch),
         policy=hashlib.sha256(policy_text()).hexdigest(),
-        checks=tuple(
-            Check(subject(one).name, one.sha256, one.digest_source, one.upstream)
-            for one in distinct(lock.archives)
-        ),
+        checks=Lazily(_check, distinct(lock.archives)),
     )
+
+
+def _check(archive: LockedArchive) -> Check:
+    name = subject(archive).name
+    return Check(name, archive.sha256, archive.digest_source, archive.upstream)
 
 
 def archive_purl(archive: LockedArchive) -> str:
@@ -120,6 +127,13 @@ def wheel_project(filename: str) -> tuple[str, str] | None:
     return name, str(found)
 
 
+def _hash(pieces: Iterable[bytes]) -> str:
+    computed = hashlib.sha256()
+    for piece in pieces:
+        computed.update(piece)
+    return computed.hexdigest()
+
+
 def _parameters(building: Building) -> Parameters:
     lock = building.lock
     return Parameters(
@@ -128,22 +142,35 @@ def _parameters(building: Building) -> Parameters:
         created=lock.created,
         expires=lock.expires,
         spec=lock.spec,
-        lock=hashlib.sha256(lock.encode()).hexdigest(),
+        lock=_hash(lock.pieces()),
         pythons=building.pythons,
         catalogs=tuple(_catalog(catalog, lock.stream).uri for catalog in lock.catalogs),
-        archives=tuple(
-            Wanted(
-                name=archive.name,
-                request=describe_source(archive, lock.stream).request,
-                version=archive.version,
-                platform=archive.platform,
-                strip=archive.strip,
-                prefix=archive.prefix,
-                links=archive.links,
-            )
-            for archive in sorted(lock.archives, key=lambda one: one.name)
+        archives=Lazily(
+            partial(_wanted, lock.stream), sorted(lock.archives, key=lambda one: one.name)
         ),
     )
+
+
+def _wanted(stream: str, archive: LockedArchive) -> Wanted:
+    return Wanted(
+        name=archive.name,
+        request=describe_source(archive, stream).request,
+        version=archive.version,
+        platform=archive.platform,
+        strip=archive.strip,
+        prefix=archive.prefix,
+        links=archive.links,
+    )
+
+
+def _dependency(
+    stream: str, one: LockedArchive | LockedWheel | LockedCatalog | TrustedRootFile
+) -> Dependency:
+    if isinstance(one, LockedArchive):
+        return _archive(one)
+    if isinstance(one, LockedWheel):
+        return _wheel(one)
+    return _catalog(one, stream) if isinstance(one, LockedCatalog) else _trusted_root(one)
 
 
 def _archive(archive: LockedArchive) -> Dependency:
@@ -185,17 +212,18 @@ def _catalog(catalog: LockedCatalog, stream: str) -> Dependency:
     )
 
 
-def _trusted_root(lock: Lock) -> list[Dependency]:
-    """Return the keys of Sigstore that travel, if they do; many places offer the same bytes."""
-    file = lock.trusted_root
-    if file is None:
-        return []
+def _trusted_root(file: TrustedRootFile) -> Dependency:
+    """Return the keys of Sigstore that travel; many places offer the same bytes."""
     uri = purl.generic("sigstore-trusted-root", sha256=file.sha256)
-    return [Dependency("trusted-root", TRUSTED_ROOT, uri, file.sha256, size=file.size)]
+    return Dependency("trusted-root", TRUSTED_ROOT, uri, file.sha256, size=file.size)
 
 
-def _code(created: str) -> tuple[Named, ...]:
-    """Return the code that built, each of its distributions as the wheel that it makes."""
+def find_code(created: str) -> tuple[Named, ...]:
+    """Return the code that builds, each of its distributions as the wheel that it makes.
+
+    Raises:
+        HostError: the installed code cannot be read.
+    """
     names = ("sealift", "sealift-installer", "sealift-schemas")
     return tuple(
         Named(filename, hashlib.sha256(data).hexdigest(), purl.pypi(name, version(name)))

@@ -69,7 +69,7 @@ class BundleReport:
     manifest: Manifest
     archives: tuple[ArchiveReport, ...]
     roots: tuple[RootReport, ...]
-    components: tuple[Component, ...]
+    components: Sequence[Component]
     seal: Seal | None = None
 
 
@@ -110,7 +110,7 @@ def describe_archive(
 def describe_bundle(
     authenticated: Authenticated,
     evidence: Evidence,
-    components: tuple[Component, ...],
+    components: Sequence[Component],
     report: VerifyReport | None,
 ) -> BundleReport:
     """Return what a report says about an authenticated bundle.
