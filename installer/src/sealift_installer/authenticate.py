@@ -180,7 +180,9 @@ def judge(followed: Followed, terms: Terms) -> Authenticated:
     )
     with refusals_of(sealed.identity):
         verdict = _check_policy(followed, sealed, terms)
-        warnings = _check_contents(sealed, envelope.payload)
+        checksums = _check_copies(sealed, envelope.payload)
+        del envelope  # of a large bundle it is megabytes
+        warnings = _check_files(sealed, checksums)
     unknown = _warn("a signature by a key that does not count", signers.unknown)
     warnings = (*verdict.warnings, *unknown, *warnings)
     return replace(sealed, warnings=warnings, overrides=verdict.overrides)
@@ -210,11 +212,16 @@ def _check_policy(followed: Followed, sealed: Authenticated, terms: Terms) -> Ve
     return verdict + check_time(sealed.manifest, followed.states, terms, policies)
 
 
-def _check_contents(sealed: Authenticated, payload: memoryview) -> tuple[str, ...]:
-    """Check copies, signatures and files of the bundle; return what is to be said of them."""
-    bundle = sealed.bundle
+def _check_copies(sealed: Authenticated, payload: memoryview) -> bytes:
+    """Check the copies of the manifest and of what follows from it; return SHA256SUMS."""
     checksums = write_checksums(sealed.manifest, sealed.manifest_sha256)
-    check_copies(bundle, payload, checksums)
+    check_copies(sealed.bundle, payload, checksums)
+    return checksums
+
+
+def _check_files(sealed: Authenticated, checksums: bytes) -> tuple[str, ...]:
+    """Check signatures and files of the bundle; return what is to be said of them."""
+    bundle = sealed.bundle
     listing = bundle.scan()
     root = sealed.root.root
     strangers = check_signatures(bundle, listing, root, sealed.signers, checksums)

@@ -293,7 +293,8 @@ def check_consistent(manifest: Manifest, where: str) -> None:
         DocumentError: they do not hold.
     """
     paths = [file.path for file in manifest.files]
-    if paths != sorted(paths) or len({path.lower() for path in paths}) != len(paths):
+    lower = {path if path.islower() else path.lower() for path in paths}
+    if paths != sorted(paths) or len(lower) != len(paths):
         raise DocumentError(
             f"{where}.files", "sorted paths that differ by more than case", "another order or twins"
         )

@@ -22,14 +22,17 @@ from sealift_schemas.payload import BundleFile
 from sealift_schemas.root import Root
 
 # Bytes that are read at a time.
-_STEP = 256 * 1024
+_STEP = 64 * 1024
 
 
 def write_checksums(manifest: Manifest, manifest_sha256: str) -> bytes:
     """Return SHA256SUMS: `HEX  PATH` for each subject and manifest.json, sorted by path."""
     digests = {file.path: file.sha256 for file in manifest.files}
     digests[MANIFEST] = manifest_sha256
-    return b"".join(f"{digests[path]}  {path}\n".encode("ascii") for path in sorted(digests))
+    text = bytearray()
+    for path in sorted(digests):
+        text += f"{digests[path]}  {path}\n".encode("ascii")
+    return bytes(text)
 
 
 def check_copies(bundle: Bundle, payload: memoryview, checksums: bytes) -> None:

@@ -17,7 +17,7 @@ class Signers:
 
 
 # Bytes that are read at a time.
-_STEP = 256 * 1024
+_STEP = 64 * 1024
 
 
 def read_envelope(bundle: Bundle, name: str, limit: int) -> LongEnvelope:
