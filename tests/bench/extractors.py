@@ -3,12 +3,12 @@
 import json
 import shlex
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from delivered import deliver
 from measure import Case
 
 from road import PROGRAMS, Site, run, sha256
@@ -101,6 +101,7 @@ def pbs_installer(scratch: Path) -> Path | None:
     folder = scratch / "pbs-installer"
     if not folder.exists():
         words = [PROGRAMS / "uv", "pip", "install", "--quiet", "--target", folder]
+        words += ["--python", deliver().python]
         run(*words, "pbs-installer[install]", check=False)
     return folder if (folder / "pbs_installer").is_dir() else None
 
@@ -110,8 +111,8 @@ def _unseal(bundled: Bundled) -> Command:
 
     def command(place: Path) -> tuple[list[str], dict[str, str]]:
         prefix = ["--prefix", place / "prefix"]
-        run(PROGRAMS / "unseal", "trust", "import", root, "--sha256", digest, *prefix)
-        words = [PROGRAMS / "unseal", "install", bundled.bundle, "--quiet", *prefix]
+        run(deliver().unseal, "trust", "import", root, "--sha256", digest, *prefix)
+        words = [deliver().unseal, "install", bundled.bundle, "--quiet", *prefix]
         return [str(word) for word in words], {}
 
     return command
@@ -153,6 +154,6 @@ def _python(code: str, bundled: Bundled, *arguments: str) -> Command:
 
     def command(place: Path) -> tuple[list[str], dict[str, str]]:
         folder = tempfile.mkdtemp(dir=place)
-        return [sys.executable, "-c", code, *arguments, folder, *files], {}
+        return [str(deliver().python), "-c", code, *arguments, folder, *files], {}
 
     return command

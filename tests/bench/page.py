@@ -36,11 +36,14 @@ def scratch_directory() -> "tempfile.TemporaryDirectory[str]":
     return tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None)
 
 
-def how(scratch: Path, rounds: int, *programs: str) -> str:
-    """Say when, how often, where and with what versions was measured."""
+def how(scratch: Path, rounds: int, *programs: str, python: str = "") -> str:
+    """Say when, how often, where and with what versions was measured.
+
+    `python` is the version that ran what was measured; without it, the one that runs this.
+    """
     where = "tmpfs" if scratch.is_relative_to(MEMORY) else "the temporary directory's file system"
     machine = f"Linux {platform.machine()}, {os.cpu_count()} cores"
-    versions = ", ".join([f"Python {platform.python_version()}", *programs])
+    versions = ", ".join([f"Python {python or platform.python_version()}", *programs])
     times = (
         "one round"
         if rounds == 1

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from archives import big_archive
+from delivered import deliver
 from extractors import bundle, make_cases
 from measure import ROUNDS, measure, row
 from page import how, uv_version
@@ -26,7 +27,7 @@ def table(scratch: Path) -> str:
     with _disk() as (folder, kind):
         cases = make_cases(bundled, scratch)
         measure(cases, folder, keep=True)
-        described = how(folder, ROUNDS, uv_version()).replace(
+        described = how(folder, ROUNDS, uv_version(), python=deliver().version).replace(
             "the temporary directory's file system", kind
         )
     reference = next(case for case in cases if "uv" in case.name)

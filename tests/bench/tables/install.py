@@ -1,10 +1,10 @@
 """One archive installed: `unseal install` against uv, tar and tarfile."""
 
 import shutil
-import sys
 from pathlib import Path
 
 from archives import big_archive
+from delivered import deliver
 from measure import ROUNDS, Case, measure, measure_memory, row
 from page import how, uv_version
 
@@ -21,7 +21,7 @@ def table(scratch: Path) -> str:
     reference = next(case for case in cases if "uv" in case.name)
     name, size = archive.name.split("+")[0], archive.stat().st_size / 1e6
     return TEMPLATE.format(
-        how=how(scratch, ROUNDS, uv_version()),
+        how=how(scratch, ROUNDS, uv_version(), python=deliver().version),
         archive=f"`{name}...tar.gz`, {size:.1f} MB",
         rows="\n".join(f"{row(case, reference)} {case.memory:.0f} |" for case in cases),
     )
@@ -47,9 +47,9 @@ def make_cases(bundle: Path, site: Site, archive: Path) -> list[Case]:
     root, digest = site.root, sha256(site.root)
 
     def unseal(place: Path) -> tuple[list[str], dict[str, str]]:
-        trust = [PROGRAMS / "unseal", "trust", "import", root, "--sha256", digest]
+        trust = [deliver().unseal, "trust", "import", root, "--sha256", digest]
         run(*trust, "--prefix", place / "prefix")
-        words = [PROGRAMS / "unseal", "install", bundle, "--quiet", "--prefix", place / "prefix"]
+        words = [deliver().unseal, "install", bundle, "--quiet", "--prefix", place / "prefix"]
         return [str(word) for word in words], {}
 
     def uv(place: Path) -> tuple[list[str], dict[str, str]]:
@@ -71,7 +71,7 @@ def make_cases(bundle: Path, site: Site, archive: Path) -> list[Case]:
         code = (
             "import sys, tarfile; tarfile.open(sys.argv[1]).extractall(sys.argv[2], filter='data')"
         )
-        return [sys.executable, "-c", code, str(archive), str(place / "tree")], {}
+        return [str(deliver().python), "-c", code, str(archive), str(place / "tree")], {}
 
     cases = [Case("`unseal install`", unseal), Case("`uv python install`", uv)]
     if shutil.which("tar"):

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from archives import big_archives
+from delivered import deliver
 from extractors import bundle, make_cases
 from limits import measure_limits
 from measure import ROUNDS, Case, measure, measure_memory, row
@@ -20,7 +21,7 @@ def table(scratch: Path) -> str:
     parts.append(_part(scratch, _copies(zipped, scratch)))
     limits = measure_limits(zipped, scratch, ROUNDS)
     return TEMPLATE.format(
-        how=how(scratch, ROUNDS, uv_version()),
+        how=how(scratch, ROUNDS, uv_version(), python=deliver().version),
         parts="\n".join(parts),
         limits="\n".join(f"| {name} | {seconds:.3f} |" for name, seconds in limits.items()),
         archive=_called([zipped]),

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from delivered import deliver
 from measure import ROUNDS, Case, measure, row
 from page import how
 
@@ -15,7 +16,8 @@ def table(scratch: Path) -> str:
     cases = make_cases(scratch)
     measure(cases, scratch)
     return TEMPLATE.format(
-        how=how(scratch, ROUNDS), rows="\n".join(row(case, cases[0]) for case in cases)
+        how=how(scratch, ROUNDS, python=deliver().version),
+        rows="\n".join(row(case, cases[0]) for case in cases),
     )
 
 
@@ -24,9 +26,10 @@ def make_cases(scratch: Path) -> list[Case]:
     small = small_bundle(scratch / "small")
     root = small.path / "trust" / "root" / "1.root.dsse.json"
     prefix = scratch / "prefix"
-    trust = [PROGRAMS / "unseal", "trust", "import", root, "--sha256", sha256(root)]
+    unseal = deliver().unseal
+    trust = [unseal, "trust", "import", root, "--sha256", sha256(root)]
     run(*trust, "--prefix", prefix)
-    run(PROGRAMS / "unseal", "install", small.path, "--prefix", prefix)
+    run(unseal, "install", small.path, "--prefix", prefix)
 
     catalogue = scratch / "downloads.json"
     catalogue.write_bytes(
@@ -40,10 +43,9 @@ def make_cases(scratch: Path) -> list[Case]:
     def case(name: str, *words: object) -> Case:
         return Case(name, lambda _place: ([str(word) for word in words], environment))
 
-    unseal = PROGRAMS / "unseal"
     search = (PROGRAMS / "sealift", "search", ">=3.12")
     return [
-        case("`python -c pass`", PROGRAMS / "python", "-c", "pass"),
+        case("`python -c pass`", deliver().python, "-c", "pass"),
         case("`unseal --help`", unseal, "--help"),
         case("`unseal list`, one tool installed", unseal, "list", "--prefix", prefix),
         case("`sealift search '>=3.12'`, 6,800 entries", *search),

@@ -3,13 +3,13 @@
 import random
 import shutil
 import statistics
-import sys
 from pathlib import Path
 
+from delivered import deliver
 from measure import ROUNDS, Case, measure, row
 from page import how
 
-from road import PROGRAMS, run, sha256
+from road import run, sha256
 from simulator import BundleSimulator, Member, SimArchive
 
 ARCHIVES, SIGNATURES = 1000, 2
@@ -24,7 +24,7 @@ def table(scratch: Path) -> str:
     measure(read, scratch)
     openssl = run("openssl", "version").stdout.split()
     return TEMPLATE.format(
-        how=how(scratch, ROUNDS, f"{openssl[0]} {openssl[1]}"),
+        how=how(scratch, ROUNDS, f"{openssl[0]} {openssl[1]}", python=deliver().version),
         many="\n".join(row(case, many[0]) for case in many),
         size=FILES * SIZE // 2**30,
         read="\n".join(_rate(case, read[0]) for case in read),
@@ -44,7 +44,7 @@ def signatures(scratch: Path) -> list[Case]:
         )
     words = _verify(site, scratch / "prefix-many")
     return [
-        Case("`python -c pass`", lambda _: ([sys.executable, "-c", "pass"], {})),
+        Case("`python -c pass`", lambda _: ([str(deliver().python), "-c", "pass"], {})),
         Case("`unseal verify --signatures`", lambda _: ([*words, "--signatures"], {})),
         Case("`unseal verify`, which reads the 2,001 files too", lambda _: (words, {})),
     ]
@@ -72,7 +72,7 @@ def _verify(site: BundleSimulator, prefix: Path) -> list[str]:
     """Write the bundle; return the command that verifies it, in a prefix that trusts its root."""
     bundle = site.write().path
     root = bundle / "trust" / "root" / "1.root.dsse.json"
-    unseal = PROGRAMS / "unseal"
+    unseal = deliver().unseal
     run(unseal, "trust", "import", root, "--sha256", sha256(root), "--prefix", prefix)
     return [str(word) for word in (unseal, "verify", bundle, "--prefix", prefix)]
 
