@@ -63,21 +63,20 @@ class AuthenticatedFile:
         whole = hashlib.sha256()
         room = _room(self._files)
         several = len(self._files) > 1
+        first = True
         for file in self._files:
             part = hashlib.sha256()
-            for chunk in _read_chunks(self._bundle, file, room):
+            for chunk, digest in _read_chunks(self._bundle, file, room):
                 if several:
                     part.update(chunk)
-                if several or len(file.chunks) > 1:
+                if first:
+                    whole, first = digest.copy(), False  # it is that of the whole so far
+                else:
                     whole.update(chunk)
                 yield chunk
             if several:
                 _compare(file.path, file.sha256, part.hexdigest())
-        if [len(file.chunks) for file in self._files] == [1]:
-            # The chunk is the whole, and was compared.
-            _compare(self._name, self._sha256, self._files[0].chunks[0])
-        else:
-            _compare(self._name, self._sha256, whole.hexdigest())
+        _compare(self._name, self._sha256, whole.hexdigest())
         self._compared = True
 
     def compare(self) -> None:
@@ -132,8 +131,13 @@ def _room(files: Sequence[BundleFile]) -> memoryview:
     return memoryview(room)
 
 
-def _read_chunks(bundle: Bundle, file: BundleFile, room: memoryview) -> Iterator[memoryview]:
-    """Yield the chunks of one file, each compared; the file must end where the manifest says."""
+def _read_chunks(
+    bundle: Bundle, file: BundleFile, room: memoryview
+) -> Iterator[tuple[memoryview, "hashlib._Hash"]]:
+    """Yield the chunks of one file, each compared, and their hashes.
+
+    The file must end where the manifest says.
+    """
     with bundle.open(file.path) as stream:
         for number in range(len(file.chunks)):
             yield _read_chunk(stream, file, number, room)
@@ -143,17 +147,19 @@ def _read_chunks(bundle: Bundle, file: BundleFile, room: memoryview) -> Iterator
             )
 
 
-def _read_chunk(stream: io.FileIO, file: BundleFile, number: int, room: memoryview) -> memoryview:
-    """Read the chunk at the stream's position into `room` and compare it."""
+def _read_chunk(
+    stream: io.FileIO, file: BundleFile, number: int, room: memoryview
+) -> tuple[memoryview, "hashlib._Hash"]:
+    """Read the chunk at the stream's position into `room` and compare it; return its hash too."""
     size = min(CHUNK_SIZE, file.size - number * CHUNK_SIZE)
     chunk = room[:size]
     if (found := _read(stream, chunk, file.path)) != size:
         computed = f"{number * CHUNK_SIZE + found} bytes"
         raise Damaged(mismatch(f"cut short: {file.path}", f"{file.size} bytes", computed))
-    digest = hashlib.sha256(chunk).hexdigest()
+    digest = hashlib.sha256(chunk)
     where = file.path if len(file.chunks) == 1 else f"{file.path}, chunk {number + 1}"
-    _compare(where, file.chunks[number], digest)
-    return chunk
+    _compare(where, file.chunks[number], digest.hexdigest())
+    return chunk, digest
 
 
 def _read(stream: io.FileIO, room: memoryview, name: str) -> int:
@@ -225,7 +231,7 @@ class _ChunkReader(io.RawIOBase):
             with self._bundle.open(file.path) as stream:
                 stream.seek(chunk * CHUNK_SIZE)
                 room = memoryview(bytearray(min(CHUNK_SIZE, file.size - chunk * CHUNK_SIZE)))
-                data = _read_chunk(stream, file, chunk, room)
+                data, _ = _read_chunk(stream, file, chunk, room)
             if len(self._kept) >= _KEPT_CHUNKS:
                 del self._kept[next(iter(self._kept))]
             self._kept[key] = data

@@ -44,7 +44,6 @@ def stage(
     progress.step(archive.name, "extract")
     with ExitStack() as closing:
         with timed(seconds, "extract"):
-            keep_memory()
             source = authenticated.source(archive)
             reader = closing.enter_context(ArchiveReader(archive.format, source))
             # It reads ahead while these are imported, and the index is read.
@@ -53,6 +52,7 @@ def stage(
             from sealift_installer.spellings import settle_entries
             from sealift_installer.tree import TreeWriter
 
+            keep_memory()
             if archive.interpreter is not None:
                 prepare()
             entries = authenticated.entries(archive)
