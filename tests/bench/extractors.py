@@ -3,6 +3,7 @@
 import json
 import shlex
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -101,7 +102,6 @@ def pbs_installer(scratch: Path) -> Path | None:
     folder = scratch / "pbs-installer"
     if not folder.exists():
         words = [PROGRAMS / "uv", "pip", "install", "--quiet", "--target", folder]
-        words += ["--python", deliver().python]
         run(*words, "pbs-installer[install]", check=False)
     return folder if (folder / "pbs_installer").is_dir() else None
 
@@ -154,6 +154,6 @@ def _python(code: str, bundled: Bundled, *arguments: str) -> Command:
 
     def command(place: Path) -> tuple[list[str], dict[str, str]]:
         folder = tempfile.mkdtemp(dir=place)
-        return [str(deliver().python), "-c", code, *arguments, folder, *files], {}
+        return [sys.executable, "-c", code, *arguments, folder, *files], {}
 
     return command

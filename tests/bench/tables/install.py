@@ -1,6 +1,7 @@
 """One archive installed: `unseal install` against uv, tar and tarfile."""
 
 import shutil
+import sys
 from pathlib import Path
 
 from archives import big_archive
@@ -71,7 +72,7 @@ def make_cases(bundle: Path, site: Site, archive: Path) -> list[Case]:
         code = (
             "import sys, tarfile; tarfile.open(sys.argv[1]).extractall(sys.argv[2], filter='data')"
         )
-        return [str(deliver().python), "-c", code, str(archive), str(place / "tree")], {}
+        return [sys.executable, "-c", code, str(archive), str(place / "tree")], {}
 
     cases = [Case("`unseal install`", unseal), Case("`uv python install`", uv)]
     if shutil.which("tar"):
