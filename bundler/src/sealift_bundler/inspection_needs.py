@@ -22,6 +22,7 @@ _MACHINES = {
 }  # fmt: skip
 # Extension modules without which CPython is still whole; _tkinter alone brings X11 along.
 _OPTIONAL = re.compile(r"(?:_tkinter|_gdbm|_dbm|nis|_crypt|ossaudiodev)\.[^/]*so")
+_NOTHING = Requirements()
 
 
 def find_requirements(
@@ -40,7 +41,7 @@ def find_requirements(
         names: the installed paths of everything, links too.
     """
     if archive.platform == "any" or Platform.parse(archive.platform).os != "linux":
-        return Requirements()
+        return _NOTHING
     platform = Platform.parse(archive.platform)
     machine = _MACHINES.get(platform.architecture)
     files = {path: needs for path, needs in files.items() if machine in (None, needs.machine)}

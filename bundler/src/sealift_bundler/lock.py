@@ -5,7 +5,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, is_dataclass, replace
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -111,8 +111,13 @@ def _meaning(spec: Spec, pins: str) -> Iterator[str]:
 
 
 def _sorted(value: object) -> str:
-    plain = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
-    return json.dumps(plain, sort_keys=True)
+    return json.dumps(value, sort_keys=True, default=_fields)
+
+
+def _fields(value: object) -> dict[str, object]:
+    """Return what a wish says. `asdict` would leave a tuple for each of the first thousands."""
+    names: tuple[str, ...] = type(value).__match_args__  # type: ignore[attr-defined]
+    return {name: getattr(value, name) for name in names}
 
 
 def fits(lock: Lock, spec: Spec) -> bool:

@@ -19,6 +19,7 @@ from sealift_bundler.inspect import Inspection
 from sealift_installer.errors import Damaged, UsageError, host_errors, mismatch, printable
 from sealift_installer.trust.coverage import write_checksums
 from sealift_schemas.index import count_installed
+from sealift_schemas.lean import replace
 from sealift_schemas.lock import Lock, LockedArchive
 from sealift_schemas.manifest import Archive, Manifest, Source
 from sealift_schemas.payload import CHUNK_SIZE, BundleFile
@@ -100,7 +101,7 @@ class Draft:
             UsageError: a link of the spec leads to a file that is not in the archive.
             HostError: it cannot be read or written.
         """
-        links = {**archive.links, **inspection.links}
+        links = {**archive.links, **inspection.links} if inspection.links else archive.links
         _check_links(archive.name, links, inspection)
         index = f"index/{archive.sha256}.jsonl"
         parts = self._parts.get(archive.sha256) or self._copy(archive, path)
@@ -181,7 +182,9 @@ class Draft:
             for number in range(1, -(-archive.size // self._part_size) + 1 if split else 2):
                 part = f"{name}.{number:03}" if split else name
                 size = self._part_size if split else archive.size
-                files.append(self._copy_part(source, part, size, whole))
+                file = self._copy_part(source, part, size, whole)
+                # One digest is in memory once, as the lock has it.
+                files.append(_share(file, archive.sha256) if not split else file)
         what = f"the file in the cache is not what the lock says: {path}"
         size = path.stat().st_size
         if size != archive.size:
@@ -206,6 +209,12 @@ class Draft:
                 written += len(data)
         digest = own.hexdigest()
         return BundleFile(name, written, digest, (digest,) if len(chunks) == 1 else tuple(chunks))
+
+
+def _share(file: BundleFile, sha256: str) -> BundleFile:
+    if file.sha256 != sha256:
+        return file
+    return replace(file, sha256=sha256, chunks=(sha256,) if len(file.chunks) == 1 else file.chunks)
 
 
 def _hash_chunks(path: str, size: int, file: BinaryIO) -> BundleFile:

@@ -72,7 +72,7 @@ class Found:
             strip=self.strip,
             prefix=self.prefix,
             build=self.build,
-            links=dict(self.links),
+            links=self.links,
         )
 
 

@@ -73,7 +73,7 @@ def find_url(wanted: UrlWanted) -> Found:
         recipe="wheel" if filename.lower().endswith(".whl") else "generic",
         strip=wanted.strip,
         prefix=wanted.prefix,
-        links=dict(wanted.links),
+        links=wanted.links,
     )
 
 
