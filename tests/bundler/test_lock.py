@@ -1,16 +1,20 @@
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
+from hashlib import sha256
+from importlib.resources import files
 
 import pytest
 
+from documents import SPEC
 from loopback import LoopbackServer
-from sealift_bundler import current
+from sealift_bundler import __version__, current
 from sealift_bundler.downloads_json import downloads_json, public_url
 from sealift_bundler.lock import find_misfit, fits, read_lock, spec_digest
 from sealift_bundler.schema import find_issues
 from sealift_bundler.site import read_site
 from sealift_installer.errors import HostError, UsageError
 from sealift_schemas.manifest import Manifest
+from sealift_schemas.spec import Spec
 from workshop import PYTHON, TOOL, TOOL_FILES, Workshop, digest, pack
 
 
@@ -133,6 +137,16 @@ def test_signing_keys_are_no_change(workshop):
     text = workshop.spec.read_text().replace("keys/release.key.pem", "keys/other.key.pem")
     workshop.spec.write_text(text)
     assert spec_digest(read_site(workshop.site).spec) == spec_digest(spec)
+
+
+def test_the_digest_of_a_spec_is_that_of_its_whole_meaning():
+    for value in (SPEC, {"format": 1, "stream": "site"}):
+        spec = Spec.from_json(value)
+        wanted = asdict(replace(spec, keys=(), roots=""))
+        del wanted["network"], wanted["builders"]
+        pins = files("sealift_bundler").joinpath("pins", "installer.txt").read_bytes()
+        meaning = {"spec": wanted, "sealift": __version__, "pins": sha256(pins).hexdigest()}
+        assert spec_digest(spec) == sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
 
 
 def test_a_newer_version_comes_with_upgrade_alone(workshop, capsys):
