@@ -5,7 +5,6 @@ import json
 import os
 import stat
 import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -282,14 +281,14 @@ def test_an_export_without_the_key(target, unseal, tmp_path):
 def test_a_key_of_somebody_else(target, unseal, tmp_path, monkeypatch):
     unseal("key", "new")
     path = target.prefix.state / "host.key.pem"
-    opened = Path.open
+    opened = os.open
 
-    def refused(self, *arguments):
-        if self == path:
-            raise PermissionError(13, "Permission denied", str(self))
-        return opened(self, *arguments)
+    def refused(name, *arguments, **named):
+        if name == path:
+            raise PermissionError(13, "Permission denied", str(name))
+        return opened(name, *arguments, **named)
 
-    monkeypatch.setattr(Path, "open", refused)  # who runs the tests may be root
+    monkeypatch.setattr(os, "open", refused)  # who runs the tests may be root
     code, _, err = unseal("export", tmp_path / "export")
     assert code == 6
     assert "only who owns the key of this host may use it" in err
