@@ -30,7 +30,11 @@ def take_all(
     reader = TarReader(MemorySource(data, step=step).chunks(), "sample", limits)
     found: Found = []
     taken = 0
-    for name, kind, size, _, _ in expected:
+    for name, kind, size, target, _ in expected:
+        if kind == "link" and reader.take_link(name, target):
+            taken += 1
+            found.append((name, "link", 0, target, b""))
+            continue
         payload = reader.take(name, size) if kind == "file" else None
         if payload is not None:
             taken += 1
@@ -73,13 +77,16 @@ def test_it_finds_the_same(
 
 def simple() -> bytes:
     names = [("first", b"1"), ("dir/second", b"x" * 600), ("dir/third", b"")]
-    return archive([(file_info(n, len(d)), d) for n, d in names], tarfile.USTAR_FORMAT)
+    members = [(file_info(n, len(d)), d) for n, d in names]
+    link = tarfile.TarInfo("dir/link")
+    link.type, link.linkname = tarfile.SYMTYPE, "../first"
+    return archive([*members, (link, b"")], tarfile.USTAR_FORMAT)
 
 
 def test_most_are_taken_on_the_short_way():
     found, taken = take_all(simple(), read_all(simple()))
-    assert [each[0] for each in found] == ["first", "dir/second", "dir/third"]
-    assert taken == 2  # the first is looked at in full: it may be no tar archive at all
+    assert [each[0] for each in found] == ["first", "dir/second", "dir/third", "dir/link"]
+    assert taken == 3  # the first is looked at in full: it may be no tar archive at all
 
 
 def mended(data: bytes, start: int) -> bytes:
@@ -91,10 +98,11 @@ def mended(data: bytes, start: int) -> bytes:
 
 
 @pytest.mark.parametrize("mend", [False, True])
-def test_a_header_with_another_byte_is_found_to_be_the_same(mend: bool):
+@pytest.mark.parametrize("name", [b"dir/second", b"dir/link"])
+def test_a_header_with_another_byte_is_found_to_be_the_same(name: bytes, mend: bool):
     whole = simple()
     expected = read_all(whole)
-    start = whole.index(b"dir/second")
+    start = whole.index(name)
     for place in range(512):
         for value in (0x00, 0x20, 0x31, 0x80, whole[start + place] ^ 1):
             changed = bytearray(whole)
@@ -125,6 +133,15 @@ def test_an_unsafe_name_is_refused_on_the_short_way(name: str):
         take_all(data, expected)
 
 
+@pytest.mark.parametrize("target", ["", "a\nb", "x" * 1025])
+def test_an_unsafe_target_is_refused_on_the_short_way(target: str):
+    link = tarfile.TarInfo("link")
+    link.type, link.linkname = tarfile.SYMTYPE, target
+    data = archive([(file_info("first", 0), b""), (link, b"")], tarfile.GNU_FORMAT)
+    with pytest.raises(Damaged, match=r"^sample: unsafe link target "):
+        take_all(data, [("first", "file", 0, "", b""), ("link", "link", 0, target, b"")])
+
+
 def test_another_member_is_left_to_the_iterator():
     reader = TarReader(MemorySource(simple()).chunks(), "sample")
     assert reader.take("first", 1) is None
@@ -134,4 +151,6 @@ def test_another_member_is_left_to_the_iterator():
     assert bytes(reader.take("dir/second", 600) or b"") == b"x" * 600
     assert next(reader).name == "dir/third"
     assert reader.take("dir/third", 0) is None
+    assert not reader.take_link("dir/link", "../second")
+    assert reader.take_link("dir/link", "../first")
     assert next(reader, None) is None

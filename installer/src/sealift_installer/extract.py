@@ -92,8 +92,7 @@ def _add_members(
     bundle: Authentic, job: Job, members: Iterator[Member], tree: Tree, counts: Counts
 ) -> None:
     """Write the members that have a path, each compared with its line; most are plain files."""
-    take = members.take if isinstance(members, TarReader) else _take_nothing
-    add_whole = tree.add_whole
+    short = members if isinstance(members, TarReader) else _NoShortWay()
     plain = 0
     for entry in job.entries:
         name, path = entry.member, entry.path
@@ -101,14 +100,15 @@ def _add_members(
             continue
         if entry.template is None and path is not None and entry.type == "file":
             plain += 1
-            data = take(name, entry.size or 0)
+            data = short.take(name, entry.size or 0)
             if data is not None:
-                add_whole(path, data, executable=entry.mode == "755")
+                tree.add_whole(path, data, executable=entry.mode == "755")
             else:
                 member = _compared(job, entry, next(members, None))
                 tree.add_file(path, member.data, executable=entry.mode == "755")
             continue
-        _compared(job, entry, next(members, None))
+        if entry.type != "link" or not short.take_link(name, entry.target or ""):
+            _compared(job, entry, next(members, None))
         if path is not None:
             _add(bundle, job, entry, tree, counts)
     surplus = next(members, None)
@@ -117,8 +117,14 @@ def _add_members(
     counts.members += plain
 
 
-def _take_nothing(_name: str, _size: int) -> None:
-    """Take no member: of zip and 7z all come from the iterator."""
+class _NoShortWay:
+    """Of zip and 7z all members come from the iterator."""
+
+    def take(self, _name: str, _size: int) -> memoryview | None:
+        return None
+
+    def take_link(self, _name: str, _target: str) -> bool:
+        return False
 
 
 def _compared(job: Job, entry: Entry, member: Member | None) -> Member:

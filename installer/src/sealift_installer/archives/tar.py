@@ -13,7 +13,7 @@ from sealift_installer.archives.headers import (
     SPARSE,
     Header,
     decimal,
-    is_plain_file,
+    is_plain,
     read_header,
     read_records,
 )
@@ -100,21 +100,33 @@ class TarReader:
         None where it is not, or it takes a second look to say so: then nothing was taken, and what
         it is comes from the iterator.
         """
-        blocks, limits = self._blocks, self._limits
-        at_hand = blocks.at_hand(size)
-        if at_hand is None or not 0 < self._count < limits.members:
+        if self._unpacked + size > self._limits.unpacked or not self._fits(name, size):
             return None
-        if self._unpacked + size > limits.unpacked:
-            return None
-        try:
-            if not is_plain_file(*at_hand, name, size):
-                return None
-            self._check_path(name)
-        except Damaged:
-            return None  # the iterator says so
-        self._count += 1
         self._unpacked += size
-        return blocks.take(size)
+        return self._blocks.take(size)
+
+    def take_link(self, name: str, target: str) -> bool:
+        """Take the next member if it is a symbolic link of this name and target, as `take` does."""
+        if not self._fits(name, None, target):
+            return False
+        self._blocks.take(0)
+        return True
+
+    def _fits(self, name: str, size: int | None, target: str = "") -> bool:
+        """Tell whether the next member is beyond doubt such a one; then it counts as read."""
+        at_hand = self._blocks.at_hand(size or 0)
+        if at_hand is None or not 0 < self._count < self._limits.members:
+            return False
+        try:
+            if not is_plain(*at_hand, name, size, target):
+                return False
+            self._check_path(name)
+            if size is None:
+                check_target(target, self._limits)
+        except Damaged:
+            return False  # the iterator says so
+        self._count += 1
+        return True
 
     def _read(self) -> Iterator[Member]:
         records: dict[str, bytes] = {}  # what extended headers said about the next member
