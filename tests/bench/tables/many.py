@@ -62,5 +62,6 @@ column one of them is a CPython instead, {archive}. {how}
 
 Archives are read in blocks, and an archive's index is forgotten when it is written. What is left \
 to grow is what spec, lock, manifest and evidence say of every archive. Large documents are read, \
-checked and written item by item.
+checked and written item by item; of one that is signed, or whose signatures are verified, one \
+copy is held, for nothing of it is parsed before. Of 1,000 archives the manifest is 1.8 MB.
 """
