@@ -122,12 +122,11 @@ def _room(files: Sequence[BundleFile]) -> memoryview:
     had than to be filled.
     """
     size = min(CHUNK_SIZE, max((file.size for file in files), default=0))
-    if size < _HUGE_PAGE:
+    if size < _HUGE_PAGE or not hasattr(mmap, "MADV_HUGEPAGE"):
         return memoryview(bytearray(size))
-    room = mmap.mmap(-1, CHUNK_SIZE)
-    if hasattr(mmap, "MADV_HUGEPAGE"):
-        with suppress(OSError):  # a kernel without them
-            room.madvise(mmap.MADV_HUGEPAGE)
+    room = mmap.mmap(-1, CHUNK_SIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    with suppress(OSError):  # a kernel without them
+        room.madvise(mmap.MADV_HUGEPAGE)
     return memoryview(room)
 
 
