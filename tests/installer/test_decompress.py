@@ -6,6 +6,7 @@ import random
 import struct
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from backports import zstd
@@ -15,6 +16,7 @@ from sealift_installer.archives.decompress import decompress
 from sealift_installer.archives.sniff import describe
 from sealift_installer.errors import Damaged
 from sealift_installer.limits import Limits
+from target import in_child
 
 PLAIN = random.Random(1).randbytes(3000) + bytes(2_000_000) + b"end"
 SKIPPABLE = b"\x50\x2a\x4d\x18" + struct.pack("<L", 4) + b"skip"
@@ -117,6 +119,23 @@ def test_zstd_frames_to_skip():
     data = SKIPPABLE + zstd.compress(b"one") + SKIPPABLE + zstd.compress(b"two")
     assert describe(data) == "zstd data"
     assert plain("tar.zst", data) == b"onetwo"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there is no limit of addresses elsewhere")
+def test_a_host_without_memory_is_not_an_archive_that_is_damaged():
+    import resource
+
+    options = {zstd.CompressionParameter.window_log: 27}
+    compressor = zstd.ZstdCompressor(options=options)
+    data = compressor.compress(bytes(1000)) + compressor.flush()
+
+    def read() -> None:
+        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (used + (32 << 20),) * 2)
+        with pytest.raises(MemoryError):
+            plain("tar.zst", data)
+
+    assert in_child(read) == 0
 
 
 def test_a_decoder_gets_no_more_memory_than_allowed():

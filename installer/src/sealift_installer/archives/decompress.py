@@ -22,6 +22,8 @@ _INPUT = 256 * 1024
 _OUTPUT = MIB
 # Where the flags are in a gzip header, and those that have no meaning.
 _GZIP_FLAGS, _GZIP_RESERVED = 3, 0xE0
+# zstd's words for ZSTD_error_memory_allocation, behind which there is no number.
+_ZSTD_NO_MEMORY = "Allocation error"
 # For each format: what its data is called.
 _CALLED = {
     "tar": "a tar archive",
@@ -88,13 +90,12 @@ class _Zlib:
         return output
 
 
-class _Gzip:
-    """isal's reader of gzip, and the check that it leaves out (RFC 1952, 2.3.1.2)."""
+class _Around:
+    """A decoder whose `decompress` does more than that of `stream`, which raises `error`."""
 
     def __init__(self, stream: Decoder, error: type[Exception]) -> None:
         self._stream = stream
         self._error = error
-        self._head = b""
 
     @property
     def eof(self) -> bool:
@@ -108,12 +109,32 @@ class _Gzip:
     def unused_data(self) -> bytes:
         return self._stream.unused_data
 
+
+class _Gzip(_Around):
+    """isal's reader of gzip, and the check that it leaves out (RFC 1952, 2.3.1.2)."""
+
+    def __init__(self, stream: Decoder, error: type[Exception]) -> None:
+        super().__init__(stream, error)
+        self._head = b""
+
     def decompress(self, data: bytes | memoryview, max_length: int, /) -> bytes:
         if len(self._head) < _GZIP_FLAGS + 1:
             self._head += bytes(data[: _GZIP_FLAGS + 1 - len(self._head)])
             if self._head[_GZIP_FLAGS:] and self._head[_GZIP_FLAGS] & _GZIP_RESERVED:
                 raise self._error("a reserved flag is set in its header")
         return self._stream.decompress(data, max_length)
+
+
+class _Zstd(_Around):
+    """zstd, which calls it bad data too where this host has not enough memory."""
+
+    def decompress(self, data: bytes | memoryview, max_length: int, /) -> bytes:
+        try:
+            return self._stream.decompress(data, max_length)
+        except self._error as error:
+            if _ZSTD_NO_MEMORY in str(error):
+                raise MemoryError from error
+            raise
 
 
 def decompress(
@@ -265,7 +286,8 @@ def _zstd(limits: Limits) -> Codec:
     # A window is a power of two; half of the memory, for the decoder needs more than its window.
     window = (limits.decoder_memory // 2).bit_length() - 1
     options = {int(zstd.DecompressionParameter.window_log_max): window}
-    return Codec(lambda: zstd.ZstdDecompressor(options=options), (zstd.ZstdError,))
+    error = zstd.ZstdError
+    return Codec(lambda: _Zstd(zstd.ZstdDecompressor(options=options), error), (error,))
 
 
 _CODECS: dict[str, Callable[[Limits], Codec]] = {
