@@ -3,7 +3,7 @@
 import os
 import shutil
 import signal
-import socket
+import stat
 from pathlib import Path
 
 import pytest
@@ -52,13 +52,7 @@ def put_loop(path: Path) -> None:
 
 
 def put_socket(path: Path) -> None:
-    # The address of a socket is no longer than 107 bytes.
-    here = os.open(path.parent, os.O_RDONLY)
-    try:
-        with socket.socket(socket.AF_UNIX) as listener:
-            listener.bind(f"/proc/self/fd/{here}/{path.name}")
-    finally:
-        os.close(here)
+    os.mknod(path, stat.S_IFSOCK | 0o644)  # the module socket is not for the trusted side
 
 
 THINGS = {
