@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sealift_installer.archives import ArchiveReader
 from sealift_installer.authenticate import Authenticated
+from sealift_installer.errors import HostError, host_errors
 from sealift_installer.memory import keep_memory
 from sealift_installer.preflight import check_offered, check_paths
 from sealift_installer.report import Progress
@@ -43,6 +44,7 @@ def stage(
     seconds: dict[str, float] = {}
     progress.step(archive.name, "extract")
     with ExitStack() as closing:
+        closing.enter_context(_refusals_named(archive.name))
         with timed(seconds, "extract"):
             source = authenticated.source(archive)
             reader = closing.enter_context(ArchiveReader(archive.format, source))
@@ -78,6 +80,16 @@ def stage(
             ):
                 tree.flush()
     return Staged(counts.relocated, merged, seconds)
+
+
+@contextmanager
+def _refusals_named(name: str) -> Iterator[None]:
+    """Say of which archive it is what the operating system refuses, in whichever process."""
+    try:
+        with host_errors(f"cannot install {name}"):
+            yield
+    except MemoryError:
+        raise HostError(f"cannot install {name}: not enough memory") from None
 
 
 @contextmanager
