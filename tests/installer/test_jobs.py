@@ -14,12 +14,14 @@ from shutil import copytree
 import pytest
 
 from sealift_installer import install as verb
+from sealift_installer import stage as stage_module
 from sealift_installer import stages
 from sealift_installer.errors import Damaged, HostError, SealiftError
 from sealift_installer.install import InstallOptions
 from sealift_installer.jobs import Jobs
 from sealift_installer.report import Progress, Silence
 from sealift_installer.stage import Staged
+from sealift_schemas.manifest import Archive
 from simulator import Member, SimArchive, pack
 from target import Target, in_child, python, tool
 
@@ -197,6 +199,52 @@ def test_without_a_process_to_be_had_it_is_said(monkeypatch: pytest.MonkeyPatch)
         jobs.result("a")
 
 
+def test_pipes_that_cannot_be_had_are_not_left_half_open(monkeypatch: pytest.MonkeyPatch):
+    pipe, calls = os.pipe, []
+
+    def refuse() -> tuple[int, int]:
+        calls.append(1)
+        if len(calls) == 2:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return pipe()
+
+    monkeypatch.setattr(os, "pipe", refuse)
+    with (
+        Jobs({"a": staged(1)}, 2, Silence()) as jobs,
+        pytest.raises(HostError, match="no process can be had to install a: Too many open files"),
+    ):
+        jobs.result("a")
+
+
+@pytest.fixture
+def children_are_ignored():
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    yield
+    signal.signal(signal.SIGCHLD, before)
+
+
+@pytest.mark.usefixtures("children_are_ignored")
+def test_processes_of_one_who_was_told_to_ignore_them():
+    with Jobs({str(number): staged(number) for number in range(3)}, 2, Silence()) as jobs:
+        assert [jobs.result(str(number)).relocated for number in range(3)] == [0, 1, 2]
+
+
+def test_one_that_ignores_interrupts_starts_what_ignores_them():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def ask(_: Progress) -> Staged:
+        question = "import signal, sys; sys.exit(signal.getsignal(2) is signal.SIG_IGN)"
+        return Staged(
+            subprocess.run([sys.executable, "-c", question], check=False).returncode, {}, {}
+        )
+
+    try:
+        with Jobs({"a": ask}, 2, Silence()) as jobs:
+            assert jobs.result("a").relocated == 1
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture
 def target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Target:
     """A target that stages even small archives in processes."""
@@ -226,6 +274,40 @@ def test_an_archive_that_is_damaged_leaves_the_others_whole(target: Target):
     assert [outcome.status for outcome in report.outcomes] == ["installed", "failed", "installed"]
     assert isinstance(report.outcomes[1].error, Damaged)
     assert target.leftovers() == []
+
+
+@pytest.mark.parametrize("cores", [1, 2])
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError(errno.EMFILE, "Too many open files", "index.py"), "Too many open files: index.py"),
+        (MemoryError(), "not enough memory"),
+    ],
+)
+def test_what_the_system_refuses_is_said_of_the_archive(
+    target: Target, monkeypatch: pytest.MonkeyPatch, cores: int, error: Exception, reason: str
+):
+    def refuse(archive: Archive, _: Path) -> None:
+        if archive.name == "b-1.0":
+            raise error
+
+    monkeypatch.setattr(stages, "count_cores", lambda: cores)
+    monkeypatch.setattr(stage_module, "check_offered", refuse)
+    target.carry(tool("a-1.0"), tool("b-1.0"), tool("c-1.0"))
+    report = target.install()
+    assert [outcome.status for outcome in report.outcomes] == ["installed", "failed", "installed"]
+    failure = report.outcomes[1].error
+    assert isinstance(failure, HostError)
+    assert failure.message == f"cannot install b-1.0: {reason}"
+    assert target.leftovers() == []
+
+
+@pytest.mark.usefixtures("children_are_ignored")
+def test_an_interpreter_that_crashes_is_the_fault_of_the_host_whoever_is_ignored(target: Target):
+    target.carry(python(script="#!/bin/sh\nexit 3\n"))
+    error = target.install().outcomes[0].error
+    assert isinstance(error, HostError)
+    assert "does not run on this host: exit status 3" in error.message
 
 
 def test_a_kill_at_any_step_leaves_what_the_next_run_finishes(target: Target):

@@ -14,6 +14,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
+from sealift_installer.children import heed_children
 from sealift_installer.errors import HostError
 from sealift_installer.relay import pack_error, raise_packed
 from sealift_installer.report import Progress
@@ -53,6 +54,7 @@ class Jobs:
         self._done: dict[str, tuple[Any, ...]] = {}
 
     def __enter__(self) -> Self:
+        heed_children()
         self._begin()
         return self
 
@@ -106,15 +108,17 @@ class Jobs:
             os.write(worker.orders, number[0].to_bytes(4, "little"))
 
     def _fork(self) -> int:
-        pipe, answers = os.pipe()
-        taken, orders = os.pipe()
+        ends: list[int] = []
         parent = os.getpid()
         try:
+            ends += os.pipe()
+            ends += os.pipe()
             process = os.fork()
         except OSError:
-            for each in (pipe, answers, taken, orders):
+            for each in ends:
                 os.close(each)
             raise
+        pipe, answers, taken, orders = ends
         if process == 0:
             try:
                 for each in (pipe, orders, *self._workers):
@@ -196,7 +200,8 @@ def _work(stages: Sequence[Stage], orders: int, pipe: int, parent: int) -> None:
     """Do the work of a process that was forked, until no more orders come or one fails."""
     # The terminal interrupts all; the one that started this one ends it. Not ignored, for an
     # interpreter that is started would ignore it too.
-    signal.signal(signal.SIGINT, _stay)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, _stay)
     signal.signal(signal.SIGTERM, _leave)
     ctypes.CDLL(None).prctl(_END_WITH_PARENT, signal.SIGTERM)
     if os.getppid() != parent:

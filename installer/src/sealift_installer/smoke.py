@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sealift_installer.children import heed_children
 from sealift_installer.errors import Damaged, HostError, host_errors, mismatch, printable
 from sealift_installer.prefix import remove_tree
 from sealift_schemas.keys import InstallKey
@@ -162,6 +163,7 @@ def _run(program: Path, question: str) -> "subprocess.CompletedProcess[bytes]":
     """Let an interpreter answer; it sees none of the caller's environment."""
     import subprocess
 
+    heed_children()
     return subprocess.run(
         _command(program, question),
         stdin=subprocess.DEVNULL,
@@ -181,6 +183,7 @@ def _asked(interpreter: Path, name: str) -> "subprocess.Popen[bytes]":
     """Start the interpreter with the question."""
     import subprocess
 
+    heed_children()
     try:
         return subprocess.Popen(
             # Without `site`: what packages do at the start is no question to the interpreter.
