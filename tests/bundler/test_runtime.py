@@ -11,9 +11,10 @@ from packaging.requirements import Requirement
 from index_stand_in import WHEEL, digest_of, publish
 from loopback import Announced, LoopbackServer
 from sealift_bundler import web
+from sealift_bundler.carried_wheels import CarriedWheels
 from sealift_bundler.runtime import Pin, own_wheels, read_pins, requirements_text, resolve_wheels
 from sealift_bundler.sources.pip_settings import PipSettings
-from sealift_installer.errors import UsageError
+from sealift_installer.errors import Damaged, UsageError
 from sealift_schemas.lock import LockedWheel
 
 CREATED = "2026-01-02T03:04:05Z"
@@ -175,3 +176,22 @@ def test_pip_installs_the_own_wheels_by_hash(tmp_path):
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "to/bin/unseal").is_file()
     assert (tmp_path / "to/sealift_installer/cli/entry.py").is_file()
+
+
+def test_a_wheel_that_was_changed_behind_its_check_is_not_carried(tmp_path):
+    path = tmp_path / "wheel"
+    path.write_bytes(b"as it was fetched")
+    wheel = LockedWheel(
+        filename="a-1.0-py3-none-any.whl",
+        url="https://example.org/a-1.0-py3-none-any.whl",
+        sha256=hashlib.sha256(b"as it was fetched").hexdigest(),
+        size=17,
+    )
+    wheels = CarriedWheels([(wheel, path)], {"own-1.0-py3-none-any.whl": b"own"})
+    assert dict(wheels) == {
+        wheel.filename: b"as it was fetched",
+        "own-1.0-py3-none-any.whl": b"own",
+    }
+    path.write_bytes(b"and as it is now ")
+    with pytest.raises(Damaged, match=rf"(?s){path} was changed\n  Expected: {wheel.sha256}"):
+        wheels[wheel.filename]

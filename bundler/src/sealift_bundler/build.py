@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sealift_bundler.bundle_page import PATH as PAGE
 from sealift_bundler.bundle_page import travelling_page
+from sealift_bundler.carried_wheels import CarriedWheels
 from sealift_bundler.current import current_lock
 from sealift_bundler.downloads_json import downloads_json
 from sealift_bundler.evidence.book import EvidenceBook
@@ -113,7 +114,7 @@ def _write(
     means = options.means
     # From the last one to the first: each is taken off, for of a thousand they are much.
     paths = obtain(site, lock.archives, means)[::-1]
-    wheels = obtain_wheels(site, lock.wheels, means)
+    fetched = obtain_wheels(site, lock.wheels, means)
     draft = Draft(place, lock)
     epoch = _epoch(lock, roots)
     described = []
@@ -130,8 +131,7 @@ def _write(
         evidence.add_archive(archive, inspection.findings)
     for name, data in carry_evidence(lock, evidence_search(site, means)):
         draft.add_bytes(name, data)
-    if wheels:
-        wheels = {**wheels, **dict(own_wheels(lock.created))}
+    wheels = CarriedWheels(fetched, dict(own_wheels(lock.created)) if fetched else {})
     _add_papers(draft, lock, wheels)
     evidence.add_wheels(wheels)
     evidence.finish(builders)
@@ -163,10 +163,10 @@ def _builders(options: BuildOptions, root: Root) -> Sequence[Signer]:
     return ()
 
 
-def _add_papers(draft: Draft, lock: Lock, wheels: dict[str, bytes]) -> None:
+def _add_papers(draft: Draft, lock: Lock, wheels: CarriedWheels) -> None:
     if wheels:
-        for filename, data in sorted(wheels.items()):
-            draft.add_bytes(f"unseal/wheels/{filename}", data)
+        for filename in sorted(wheels):
+            draft.add_bytes(f"unseal/wheels/{filename}", wheels[filename])
         draft.add_bytes("unseal/requirements.txt", requirements_text(wheels))
         for name, data in install_scripts().items():
             draft.add_bytes(name, data)

@@ -211,11 +211,13 @@ def _captured(site: Site, archive: LockedArchive, means: Means) -> Path:
     return path
 
 
-def obtain_wheels(site: Site, wheels: Sequence[LockedWheel], means: Means) -> dict[str, bytes]:
-    """Return the bytes of locked wheels by file name. Raises what `obtain` raises."""
+def obtain_wheels(
+    site: Site, wheels: Sequence[LockedWheel], means: Means
+) -> list[tuple[LockedWheel, Path]]:
+    """Return locked wheels and the files that they are in. Raises what `obtain` raises."""
     wanted = [Wanted(one.url, one.filename, one.sha256, one.size) for one in wheels]
     paths = fetch_all(wanted, means.fetching(site, index=True)) if wanted else []
-    return {one.filename: path.read_bytes() for one, path in zip(wheels, paths, strict=True)}
+    return list(zip(wheels, paths, strict=True))
 
 
 def _found(archive: LockedArchive) -> Found:

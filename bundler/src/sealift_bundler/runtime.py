@@ -134,9 +134,10 @@ def requirements_text(wheels: Mapping[str, bytes]) -> bytes:
     """
     markers = {pin.name: pin.marker for pin in read_pins()}
     hashes: dict[tuple[str, str], list[str]] = {}
-    for filename, data in wheels.items():
+    for filename in wheels:
         name, version, _, _ = parse_wheel_filename(filename)
-        hashes.setdefault((name, str(version)), []).append(hashlib.sha256(data).hexdigest())
+        digest_of_it = hashlib.sha256(wheels[filename]).hexdigest()
+        hashes.setdefault((name, str(version)), []).append(digest_of_it)
     lines = []
     for (project, pinned), digests in sorted(hashes.items()):
         marker = f" ; {markers[project]}" if markers.get(project) else ""

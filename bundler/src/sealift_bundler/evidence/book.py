@@ -69,7 +69,8 @@ class EvidenceBook:
         Raises:
             HostError: a licence text cannot be written.
         """
-        for filename, data in sorted(wheels.items()):
+        for filename in sorted(wheels):
+            data = wheels[filename]
             collector = Collector(None)
             reason = read_wheel(filename, data, collector.see)
             found = collector.findings(*([reason] if reason else []))
