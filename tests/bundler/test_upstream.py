@@ -352,6 +352,11 @@ UNHELPFUL_ANSWERS: list[tuple[Any, str]] = [
     ({"attestations": []}, "absent"),
     ({"attestations": [{"bundle": None}]}, "unreachable"),
     ({"attestations": [{"bundle": None, "bundle_url": "http://127.0.0.1:1/a"}]}, "unreachable"),
+    ({"attestations": [{"bundle": None, "bundle_url": "https://[::1"}]}, "unreachable"),
+    (
+        {"attestations": [{"bundle": None, "bundle_url": "http://127.0.0.1\uff0f@x/"}]},
+        "unreachable",
+    ),
     ({"message": "Not Found"}, "unreachable"),
     (b"[" * 100_000, "unreachable"),
     (Status(404), "absent"),
@@ -361,7 +366,7 @@ UNHELPFUL_ANSWERS: list[tuple[Any, str]] = [
 
 def test_answers_of_the_api_that_do_not_help(bench: Bench) -> None:
     for number, (answer, _) in enumerate(UNHELPFUL_ANSWERS):
-        archive = bench.add(f"tool{number}")
+        archive = bench.add(f"tool{number:02}")
         bench.say(f"{API}/attestations/sha256:{digest(archive)}", answer)
     assert bench.lock() == 0
     found = [bench.results(number)["attestation"] for number in range(len(UNHELPFUL_ANSWERS))]
@@ -750,6 +755,18 @@ def test_an_index_that_says_that_there_is_none(packaged: Bench) -> None:
     assert packaged.lock() == 0
     assert packaged.results() == {"pep740": "absent"}
     assert packaged.asked("/integrity/") == []
+
+
+@pytest.mark.parametrize("address", ["https://[::1", "http://127.0.0.1\uff0f@x/", "mailto:x", 5])
+def test_an_index_that_leads_to_no_address(packaged: Bench, address: object) -> None:
+    packaged.publish_page(provenance=f"{packaged.server.url}/provenance")  # type: ignore[attr-defined]
+    packaged.say("/provenance", Status(403))
+    assert packaged.lock() == 0
+    # The archive is locked by now, so the page is asked for the provenance alone.
+    packaged.publish_page(provenance=address)  # type: ignore[attr-defined]
+    assert packaged.lock() == 0
+    assert packaged.results() == {"pep740": "absent"}
+    assert packaged.asked("/integrity/")
 
 
 @pytest.mark.parametrize("case", ["another file", "another publisher", "nonsense"])

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from sealift_bundler.addresses import find_flaw
 from sealift_bundler.upstream.reader import Request
 from sealift_bundler.upstream.snappy import SnappyError, unpack
 from sealift_schemas.lean import dataclass
@@ -99,6 +100,8 @@ def list_attestations(data: bytes) -> Iterator[dict[str, Any] | Request]:
         if isinstance(bundle, dict):
             yield bundle
         elif isinstance(address, str) and address.startswith(("https://", "http://")):
+            if find_flaw(address) is not None:
+                raise UnreadableAnswer("the answer leads to an address that cannot be read")
             # A signed address is of use for minutes; the attestation itself is what is kept.
             yield Request(address, (address,), LARGEST_ATTESTATION, keep=False)
         else:

@@ -9,6 +9,7 @@ from urllib.parse import quote, unquote, urljoin, urlsplit, urlunsplit
 from packaging.utils import canonicalize_name
 
 from sealift_bundler import web
+from sealift_bundler.addresses import find_flaw
 from sealift_bundler.sources.package_index import read_requirement
 from sealift_bundler.sources.pip_settings import PipSettings
 from sealift_bundler.upstream.github import UnreadableAnswer, load_json
@@ -86,7 +87,15 @@ def _find_provenance(data: bytes, archive: LockedArchive, page: str) -> str | No
             told = file["provenance"]
             if told is None:
                 return None
-            address = urljoin(page, told) if isinstance(told, str) else ""
-            if urlsplit(address).scheme in {"https", "http"}:
-                return address
+            return _join(page, told)
     raise UnreadableAnswer(_NONE)
+
+
+def _join(page: str, told: object) -> str:
+    try:
+        address = urljoin(page, told) if isinstance(told, str) else ""
+    except ValueError:
+        address = ""
+    if urlsplit(address).scheme not in {"https", "http"} or find_flaw(address) is not None:
+        raise UnreadableAnswer(_NONE)
+    return address
