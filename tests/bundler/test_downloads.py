@@ -424,6 +424,48 @@ def test_the_limits_hold(
     assert max(max(now.values()) for now in seen) == host_most
 
 
+def test_very_many_faults_are_counted(server: LoopbackServer, cache: Cache) -> None:
+    archives = [
+        Wanted(f"{server.url}/gone{number}", f"gone{number}", f"{number:064x}", 1)
+        for number in range(60)
+    ]
+    with pytest.raises(NetworkError, match=r"^60 files cannot be had:\n") as caught:
+        fetch_all(archives, how(cache))
+    lines = caught.value.message.splitlines()
+    assert lines[1].endswith("/gone0: the server answered 404 Not Found")
+    assert lines[21:] == ["and 40 more"]
+    assert len(server.requests) == 60
+
+
+def test_a_server_that_is_away_for_long_is_not_asked_for_everything(
+    server: LoopbackServer, cache: Cache
+) -> None:
+    archives = many(server, 6)
+    fetch_all(archives[4:5], how(cache))
+    for number in range(6):
+        server.faults[f"/n{number}.tar.gz"] = [Reset()]
+    server.requests.clear()
+    patience = Patience(pause=0.001, attempts=2, host_connections=1, outage=0.0)
+    with pytest.raises(NetworkError, match=r"^5 files cannot be had:\n") as caught:
+        fetch_all(archives, Fetching(cache, Access(patience=patience)))
+    # What is in the cache need not be asked for.
+    assert "n4.tar.gz" not in caught.value.message
+    assert caught.value.message.count("not asked for, since nothing has come from there") == 4
+    assert server.paths == ["/n0.tar.gz"] * 2
+
+
+def test_a_server_that_serves_again_is_asked_for_everything(
+    server: LoopbackServer, cache: Cache
+) -> None:
+    archives = many(server, 6)
+    for number in (1, 3):
+        server.faults[f"/n{number}.tar.gz"] = [Reset()]
+    patience = Patience(pause=0.001, attempts=1, host_connections=1, outage=3600.0)
+    with pytest.raises(NetworkError, match=r"^2 files cannot be had:\n"):
+        fetch_all(archives, Fetching(cache, Access(patience=patience)))
+    assert len(list(cache.archives.glob("*"))) == 4
+
+
 def test_one_that_fails_leaves_the_others(server: LoopbackServer, cache: Cache) -> None:
     archives = many(server, 6)
     server.faults["/n1.tar.gz"] = [Status(404)]

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import requests
 
 from sealift_bundler import web
-from sealift_bundler.errors import NetworkError
+from sealift_bundler.errors import AwayError, NetworkError
 from sealift_bundler.partial import Origin, Partial, open_partial
 from sealift_bundler.transfer import Surroundings, Transfer, local_path
 from sealift_bundler.web_faults import Transient, shown
@@ -252,7 +252,8 @@ class _Run:
         hint = last.hint
         if self._partial.size and hint is None:
             hint = "what has come is kept; the next run goes on from there"
-        return NetworkError(message, hint=hint)
+        away = all(isinstance(fault, Transient) for fault in faults.values())
+        return (AwayError if away else NetworkError)(message, hint=hint)
 
 
 class _Unreadable(NetworkError):

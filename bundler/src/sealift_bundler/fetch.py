@@ -119,4 +119,5 @@ def _obtain(
                 hint=f"it would come from {shown(transfer.addresses[0])}",
             )
         transfer = replace(transfer, addresses=local)
-    return download(transfer, session, around)
+    with around.outages.heeded(transfer.addresses[0], session.access.patience.outage):
+        return download(transfer, session, around)

@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from sealift_bundler.access import Access
-from sealift_bundler.errors import NetworkError
+from sealift_bundler.errors import NetworkError, join_messages
 from sealift_bundler.transfer import Stopped, Transfer
 from sealift_bundler.web import Session
 from sealift_installer.errors import Damaged, SealiftError
@@ -115,8 +115,8 @@ class _Crew:
         worst = next((error for error in told if isinstance(error, Damaged)), told[0])
         if len(told) == 1:
             raise worst
-        message = "\n".join(error.message for error in told)
-        raise type(worst)(f"{len(told)} files cannot be had:\n{message}", hint=worst.hint)
+        message = f"{len(told)} files cannot be had:\n{join_messages(told)}"
+        raise type(worst)(message, hint=worst.hint)
 
 
 def _host(transfer: Transfer) -> str:

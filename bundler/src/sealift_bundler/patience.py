@@ -35,6 +35,7 @@ class Patience:
         block: the bytes that are read at once.
         room: that is left free on the disk.
         farewell: for running downloads to end when all are stopped.
+        outage: for which a server may bring none of many files; then it is left alone.
     """
 
     connect: float = 10.0
@@ -52,6 +53,7 @@ class Patience:
     block: int = 256 * 1024
     room: int = 16 * 1024 * 1024
     farewell: float = 0.5
+    outage: float = 60.0
 
     @property
     def timeouts(self) -> tuple[float, float]:

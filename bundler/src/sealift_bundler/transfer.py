@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from sealift_bundler.cache import Cache
+from sealift_bundler.outage import Outages
 from sealift_bundler.progress import Progress
 from sealift_installer.errors import UsageError, printable
 
@@ -31,6 +32,7 @@ class Surroundings:
     cache: Cache
     progress: Progress
     stop: threading.Event = field(default_factory=threading.Event)
+    outages: Outages = field(default_factory=Outages)
 
     def check_stop(self) -> None:
         """Give up if all do.

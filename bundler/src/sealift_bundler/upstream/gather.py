@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sealift_bundler.access import Access
 from sealift_bundler.cache import Cache
+from sealift_bundler.errors import join_messages
 from sealift_bundler.sources.pip_settings import PipSettings, read_pip_settings, through_pip
 from sealift_bundler.upstream.ask import Ways, ask_all
 from sealift_bundler.upstream.index import integrity_address
@@ -220,7 +221,7 @@ def _raise_worst(errors: Sequence[SealiftError]) -> None:
     worst = next((error for error in errors if isinstance(error, Damaged)), errors[0])
     if len(errors) == 1:
         raise worst
-    raise type(worst)("\n".join(error.message for error in errors), hint=worst.hint)
+    raise type(worst)(join_messages(errors), hint=worst.hint)
 
 
 def _require(archives: Iterable[LockedArchive], *, can_verify: bool) -> None:
