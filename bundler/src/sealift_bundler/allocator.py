@@ -21,9 +21,13 @@ def share_memory() -> None:
     """
     if sys.platform != "linux":
         return
-    import ctypes
+    try:
+        import ctypes
 
-    adjust = getattr(ctypes.CDLL(None), "mallopt", None)
+        adjust = getattr(ctypes.CDLL(None), "mallopt", None)
+    except (ImportError, OSError):
+        # An interpreter that is linked statically, as it is with musl, cannot look into itself.
+        return
     if adjust is not None:
         adjust(_ARENA_MAX, 1)
         adjust(_MMAP_THRESHOLD, _LARGE)
