@@ -151,6 +151,61 @@ def test_no_secret_is_told(
     assert server.requests[0].headers["proxy-authorization"].startswith("Basic ")
 
 
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "not a proxy:hunter2@",
+        "http://me:hunter2@[::1",
+        "http://me:hunter2/@proxy.invalid:3128",
+        "http://me:hunter2@proxy.invalid:99999",
+        "ftp://me:hunter2@proxy.invalid",
+        "http://me:hunter2@",
+        "http://me:hunter2@a b",
+    ],
+)
+def test_a_proxy_that_is_no_address(
+    server: LoopbackServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    monkeypatch.setenv("http_proxy", proxy)
+    with pytest.raises(UsageError, match=r"^the proxy has no address that can be used") as caught:
+        take(server, tmp_path)
+    assert "hunter2" not in f"{caught.value.message}{caught.value.hint}"
+    assert server.requests == []
+
+
+def test_a_proxy_without_a_scheme(
+    server: LoopbackServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", host_of(server))
+    wanted = Wanted(f"http://files.invalid/{NAME}", NAME, SHA256, len(DATA))
+    fetch(wanted, Fetching(Cache(tmp_path / "cache"), Access(patience=PATIENCE)))
+    assert server.paths == [f"http://files.invalid/{NAME}"]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (b"machine 127.0.0.1 login m\xff password hunter2", "not in UTF-8"),
+        ("machine 127.0.0.1 login me password hunter2\u2603".encode(), "beyond Latin-1"),
+    ],
+)
+def test_a_netrc_that_cannot_be_used(
+    server: LoopbackServer, tmp_path: Path, line: bytes, message: str
+) -> None:
+    (tmp_path / "netrc").write_bytes(line + b"\n")
+    with pytest.raises(UsageError, match=message) as caught:
+        take(server, tmp_path)
+    assert "hunter2" not in f"{caught.value.message}{caught.value.hint}"
+
+
+def test_a_password_of_a_proxy_that_cannot_be_sent(
+    server: LoopbackServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", server.url.replace("//", "//me:%E2%98%83@"))
+    with pytest.raises(UsageError, match="beyond Latin-1"):
+        take(server, tmp_path)
+
+
 def test_a_client_certificate_goes_to_its_host(server: LoopbackServer, tmp_path: Path) -> None:
     authority = Authority(tmp_path / "authority")
     tls = authority.server(authority.issue("server"), clients=True)

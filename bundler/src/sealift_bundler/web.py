@@ -15,6 +15,7 @@ from requests.utils import select_proxy, should_bypass_proxies
 
 from sealift_bundler import __version__
 from sealift_bundler.access import Access
+from sealift_bundler.credentials import check_proxy, sendable
 from sealift_bundler.errors import NetworkError
 from sealift_bundler.patience import Patience
 from sealift_bundler.web_faults import Transient, faults, public_url, refusal, shown
@@ -52,12 +53,17 @@ class Session(requests.Session):
         self.max_redirects = self.access.patience.redirects
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
 
+    def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
+        """Prepare a request, with what ~/.netrc has for its host. Raises UsageError as `send`."""
+        with sendable():
+            return super().prepare_request(request)
+
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
         """Send a request, and each one that a redirect leads to, with what is for its host alone.
 
         Raises:
             HostError: a file with certificates cannot be read.
-            UsageError: a token is missing.
+            UsageError: a token is missing, or a proxy or a password is of no use.
         """
         url = request.url or ""
         options["cert"] = self.access.certificate(url)
@@ -66,10 +72,11 @@ class Session(requests.Session):
         if token is not None:
             # requests takes it off again where a redirect leads to another host.
             request.headers["Authorization"] = f"Bearer {token}"
-        elif (password := self.access.password(url)) is not None:
-            HTTPBasicAuth(*password)(request)
         try:
-            return super().send(request, **options)
+            with sendable():
+                if token is None and (password := self.access.password(url)) is not None:
+                    HTTPBasicAuth(*password)(request)
+                return super().send(request, **options)
         except requests.RequestException:
             raise
         except OSError as error:
@@ -105,8 +112,11 @@ class Session(requests.Session):
         """Return the proxies for this address: the environment's, else the spec's, or none."""
         if should_bypass_proxies(url, no_proxy=None):
             return {}
-        proxy = self.access.proxy
-        if proxy is None or select_proxy(url, dict(named)) is not None:
+        chosen = select_proxy(url, dict(named))
+        proxy = chosen or self.access.proxy
+        if proxy is not None:
+            check_proxy(proxy)
+        if proxy is None or chosen is not None:
             return dict(named)
         return {"http": proxy, "https": proxy}
 
