@@ -115,6 +115,18 @@ def test_a_table_and_json(workshop, capsys):
     assert pyodide["sha256"] is None
 
 
+def test_a_build_that_is_no_date_is_shown_as_text(workshop, capsys):
+    catalogue = document(entry(build="\x1b[31m\nred"), entry(patch=4, build="b" * 1_000_000))
+    (workshop.served / "downloads.json").write_bytes(catalogue)
+    assert workshop.sealift("search", cwd=workshop.folder) == 0
+    shown = capsys.readouterr().out
+    assert "\\x1b[31m\\nred  " in shown
+    assert "\x1b" not in shown
+    assert f"  {'b' * 40}...  sha256" in shown
+    assert len(shown.splitlines()) == 3
+    assert len(shown) < 1000
+
+
 def test_the_newest_of_each_minor_version(workshop, capsys):
     catalogue = document(
         *(entry(minor=minor, patch=patch) for minor in (12, 13) for patch in (1, 2))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sealift_bundler.cli.common import Json, Offline, SiteOption, check_each, say, say_json, tell
-from sealift_installer.errors import UsageError
+from sealift_installer.errors import UsageError, printable
 
 if TYPE_CHECKING:
     from sealift_bundler.catalogs.catalog import Catalog
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # The name of a spec, as in sealift_bundler.specfile.
 SPEC = "sealift.toml"
+# Characters; upstreams have a date there.
+_LONGEST_BUILD = 40
 _HEAD = ("KEY", "BUILD", "DIGEST", "URL")
 
 
@@ -109,13 +111,19 @@ def _catalogs(site: Path | None, *, offline: bool) -> "list[Catalog]":
 
 def _say_table(entries: "Sequence[CatalogEntry]") -> None:
     rows = [
-        (str(entry.key), entry.build or "-", "sha256" if entry.sha256 else "none", entry.url)
+        (str(entry.key), _build(entry.build), "sha256" if entry.sha256 else "none", entry.url)
         for entry in entries
     ]
     widths = [max(map(len, column)) for column in zip(_HEAD, *rows, strict=True)]
     for row in (_HEAD, *rows):
         cells = (text.ljust(width) for text, width in zip(row, widths, strict=True))
         say("  ".join(cells).rstrip())
+
+
+def _build(text: str | None) -> str:
+    """Return what a catalogue says of a build: any text, of which a table shows the beginning."""
+    plain = printable((text or "-")[:_LONGEST_BUILD])
+    return plain if text is None or len(text) <= _LONGEST_BUILD else f"{plain}..."
 
 
 def _nothing(
