@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -214,6 +215,21 @@ def test_pipes_that_cannot_be_had_are_not_left_half_open(monkeypatch: pytest.Mon
         pytest.raises(HostError, match="no process can be had to install a: Too many open files"),
     ):
         jobs.result("a")
+
+
+def test_of_one_who_was_left_a_thousand_open_files():
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limits[1] < 2000:
+        pytest.skip("no more than a thousand files can be open")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (2000, limits[1]))
+    files = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    try:
+        with Jobs({"a": staged(1), "b": staged(2)}, 2, Silence()) as jobs:
+            assert [jobs.result(name).relocated for name in "ab"] == [1, 2]
+    finally:
+        for file in files:
+            os.close(file)
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 @pytest.fixture

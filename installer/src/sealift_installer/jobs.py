@@ -76,8 +76,10 @@ class Jobs:
             Damaged, HostError: as `stage` says, or its process was ended by somebody.
         """
         while name not in self._done:
-            ready, _, _ = select.select(list(self._workers), [], [])
-            for pipe in ready:
+            ready = select.poll()  # select(2) takes no descriptor above 1023
+            for pipe in self._workers:
+                ready.register(pipe, select.POLLIN)
+            for pipe, _ in ready.poll():
                 self._hear(pipe)
             self._begin()
         kind, *values = self._done.pop(name)
