@@ -373,6 +373,36 @@ def test_answers_of_the_api_that_do_not_help(bench: Bench) -> None:
     assert found == [result for _, result in UNHELPFUL_ANSWERS]
 
 
+def test_servers_that_send_much_are_heard_for_a_while(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "LARGEST_IN_ALL", 100_000)
+    for number in range(4):
+        archive = bench.add(f"tool{number}")
+        path = f"/gh/acme/tool/releases/download/v1/{archive.name}.sha256"
+        bench.say(path, f"{digest(archive)}  {archive.name}\n{'#' * 40_000}\n".encode())
+    assert bench.lock() == 0
+    found = [bench.upstream(number)["checksum-file"] for number in range(4)]
+    assert sorted(one["result"] for one in found) == [
+        "agrees",
+        "agrees",
+        "unreachable",
+        "unreachable",
+    ]
+    details = {one["detail"] for one in found if one["result"] == "unreachable"}
+    assert details == {"more than 100000 bytes were sent in all; asked at a mirror"}
+
+
+def test_an_answer_about_attestations_has_bounds(bench: Bench) -> None:
+    archive = bench.add()
+    answer = {"attestations": [], "more": " " * reader.LARGEST_LIST}
+    bench.say(f"{API}/attestations/sha256:{digest(archive)}", answer)
+    assert bench.lock() == 0
+    found = bench.upstream()["attestation"]
+    assert found["result"] == "unreachable"
+    assert found["detail"].startswith(f"more than {reader.LARGEST_LIST} bytes were sent")
+
+
 def test_what_could_not_be_had_is_asked_for_again(bench: Bench) -> None:
     archive = bench.add()
     publish_all(bench, archive)

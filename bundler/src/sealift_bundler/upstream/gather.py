@@ -12,6 +12,7 @@ from sealift_bundler.cache import Cache
 from sealift_bundler.errors import join_messages
 from sealift_bundler.sources.pip_settings import PipSettings, read_pip_settings, through_pip
 from sealift_bundler.upstream.ask import Ways, ask_all
+from sealift_bundler.upstream.github import forget_assets
 from sealift_bundler.upstream.index import integrity_address
 from sealift_bundler.upstream.judge import Rules, check_carried, distinct_names, judge, source_of
 from sealift_bundler.upstream.questions import Question, find_questions
@@ -129,6 +130,7 @@ def _find(
             errors.append(error)
         else:
             gathered[answer.archive.sha256].append(evidence)
+    forget_assets()
     _raise_worst(errors)
     new = {sha256: distinct_names(sorted(each, key=_order)) for sha256, each in gathered.items()}
     return {**new, **kept}

@@ -6,6 +6,7 @@ at a host of its own, where it is kept packed with Snappy. No token goes there.
 
 import json
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -56,17 +57,32 @@ def find_asset(data: bytes, url: str) -> Asset | None:
     Raises:
         UnreadableAnswer: it is none about a release, or it names the file twice.
     """
-    answer = load_json(data)
-    assets = answer.get("assets") if isinstance(answer, dict) else None
-    if not isinstance(assets, list):
-        raise UnreadableAnswer("the answer describes no release")
     name = unquote(urlsplit(url).path.rpartition("/")[2])
-    named = [asset for asset in assets if isinstance(asset, dict) and asset.get("name") == name]
+    named = _assets(data).get(name, ())
     if not named:
         return None
     if len(named) > 1:
         raise UnreadableAnswer("the answer names the file twice")
     return _asset(named[0])
+
+
+@lru_cache(maxsize=1)  # the archives of a release mostly come one after the other
+def _assets(data: bytes) -> dict[str, list[dict[str, Any]]]:
+    """Return a release's files by name: its answer has megabytes, and speaks of many archives."""
+    answer = load_json(data)
+    assets = answer.get("assets") if isinstance(answer, dict) else None
+    if not isinstance(assets, list):
+        raise UnreadableAnswer("the answer describes no release")
+    found: dict[str, list[dict[str, Any]]] = {}
+    for asset in assets:
+        if isinstance(asset, dict) and isinstance(asset.get("name"), str):
+            found.setdefault(asset["name"], []).append(asset)
+    return found
+
+
+def forget_assets() -> None:
+    """Let go of the release that was read last: its values take ten times its megabytes."""
+    _assets.cache_clear()
 
 
 def _asset(asset: dict[str, Any]) -> Asset:

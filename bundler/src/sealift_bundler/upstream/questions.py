@@ -98,9 +98,9 @@ def beside(url: str, name: str) -> str:
     )
 
 
-def api_request(address: str, mirrors: Sequence[Mirror]) -> Request:
-    """Return the request for an address of GitHub's API."""
-    return Request(address, _places(address, "", mirrors), LARGEST_ANSWER, _API_HEADERS)
+def api_request(address: str, mirrors: Sequence[Mirror], limit: int = LARGEST_ANSWER) -> Request:
+    """Return the request for an address of GitHub's API, for an answer of `limit` bytes at most."""
+    return Request(address, _places(address, "", mirrors), limit, _API_HEADERS)
 
 
 def _list_address(url: str) -> tuple[str, bool]:
@@ -126,7 +126,8 @@ def _ask_github(
     if not attested:
         yield Question(
             "attestation",
-            api_request(f"{below}/attestations/sha256:{sha256}", mirrors),
+            # Several of these are read at the same time.
+            api_request(f"{below}/attestations/sha256:{sha256}", mirrors, LARGEST_LIST),
             repository=repository,
         )
 

@@ -25,6 +25,8 @@ from sealift_installer.errors import printable
 # python-build-standalone has about 100 kB, what the API says of it 2 MB.
 LARGEST_LIST = 4 * 1024 * 1024
 LARGEST_ANSWER = 32 * 1024 * 1024
+# Of all answers of a run, which are held until they are judged.
+LARGEST_IN_ALL = 512 * 1024 * 1024
 # The seconds that one answer may take in all, however steadily it drips.
 LONGEST = 120.0
 _MADE = "#made"
@@ -104,6 +106,7 @@ class Reader:
         self._guard = threading.Lock()
         self._asked: dict[str, _Asked] = {}
         self._away: dict[str, str] = {}
+        self._held = 0
 
     def read(self, request: Request, session: web.Session) -> Answer:
         """Return the answer; who asks for an address that is being asked waits for it.
@@ -116,7 +119,7 @@ class Reader:
             asked = self._asked.setdefault(request.address, _Asked())
         with asked.lock:
             if not asked.answers:
-                asked.answers.append(self._read(request, session))
+                asked.answers.append(self._hold(self._read(request, session)))
         return asked.answers[0]
 
     def recall(self, address: str) -> Answer | None:
@@ -127,6 +130,16 @@ class Reader:
     def remember(self, address: str, data: bytes) -> None:
         """Keep what was made of an address's answer, where it leads to others that do not last."""
         self._store.keep_answer(f"{address}{_MADE}", data, None)
+
+    def _hold(self, answer: Answer) -> Answer:
+        with self._guard:
+            self._held += len(answer.data or b"")
+            if self._held <= LARGEST_IN_ALL or answer.data is None:
+                return answer
+            self._held -= len(answer.data)
+        return Answer(
+            fault=f"more than {LARGEST_IN_ALL} bytes were sent in all", place=answer.place
+        )
 
     def _read(self, request: Request, session: web.Session) -> Answer:
         kept = self._store.answer(request.address) if request.keep else None
