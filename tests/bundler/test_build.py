@@ -1,3 +1,4 @@
+import fcntl
 import json
 import os
 import shutil
@@ -263,6 +264,27 @@ def test_two_runs_do_not_write_one_bundle(tmp_path):
             staged(tmp_path / "bundle").__enter__()
         assert (tmp_path / ".bundle.partial").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
+
+
+def test_a_build_that_ends_while_another_one_waits_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, real = tmp_path / ".bundle.partial", fcntl.flock
+    place.mkdir()
+
+    def flock(descriptor: int, operation: int) -> None:
+        # The first one puts its bundle in place, and a third one begins.
+        place.rename(tmp_path / "bundle")
+        (tmp_path / "bundle" / "first").touch()
+        place.mkdir()
+        (place / "third").touch()
+        real(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(UsageError, match="another build was writing this bundle"):
+        staged(tmp_path / "bundle").__enter__()
+    assert (tmp_path / "bundle" / "first").exists()
+    assert (place / "third").exists()
 
 
 def test_what_belongs_to_somebody_else_is_not_taken_over(tmp_path, monkeypatch):

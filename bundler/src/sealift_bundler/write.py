@@ -296,6 +296,7 @@ def _claim(place: Path) -> int:
     descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         _lock(descriptor, place, found=found)
+        _check_same(descriptor, place)
         for old in place.iterdir():
             shutil.rmtree(old) if old.is_dir() and not old.is_symlink() else old.unlink()
     except BaseException:
@@ -311,6 +312,16 @@ def _lock(descriptor: int, place: Path, *, found: bool) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise UsageError(f"another build is writing this bundle: {place}") from None
+
+
+def _check_same(descriptor: int, place: Path) -> None:
+    """Check that `place` is what was locked: the run that had it may have put it in place since."""
+    try:
+        same = os.path.samestat(os.fstat(descriptor), place.stat(follow_symlinks=False))
+    except FileNotFoundError:
+        same = False
+    if not same:
+        raise UsageError(f"another build was writing this bundle: {place}")
 
 
 def _check_links(name: str, links: Mapping[str, str], inspection: Inspection) -> None:
