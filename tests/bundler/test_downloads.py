@@ -424,6 +424,25 @@ def test_the_limits_hold(
     assert max(max(now.values()) for now in seen) == host_most
 
 
+def test_what_another_process_has_brought_meanwhile_is_not_fetched(
+    server: LoopbackServer, cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (archive,) = many(server, 1)
+    look = Cache.lookup
+
+    def miss(self: Cache, sha256: str, filename: str) -> Path | None:
+        # The other one begins and ends between this look and the lock.
+        monkeypatch.setattr(Cache, "lookup", look)
+        found = look(self, sha256, filename)
+        fetch(archive, how(cache))
+        return found
+
+    monkeypatch.setattr(Cache, "lookup", miss)
+    assert fetch(archive, how(cache)) == cache.path(archive.sha256, archive.filename)
+    assert len(server.requests) == 1
+    assert list((cache.directory / "partial").iterdir()) == []
+
+
 def test_very_many_faults_are_counted(server: LoopbackServer, cache: Cache) -> None:
     archives = [
         Wanted(f"{server.url}/gone{number}", f"gone{number}", f"{number:064x}", 1)

@@ -49,8 +49,12 @@ def download(transfer: Transfer, session: web.Session, around: Surroundings) -> 
             around.progress.note(f"waiting for another sealift that fetches {transfer.filename}")
 
     with open_partial(around.cache, transfer.sha256, waiting) as partial:
-        here = around.cache.lookup(transfer.sha256, transfer.filename) if waited.is_set() else None
-        return here or _Run(transfer, session, around, partial).run()
+        # Another process may have brought it since it was looked for, waited for or not.
+        here = around.cache.lookup(transfer.sha256, transfer.filename)
+        if here is None:
+            return _Run(transfer, session, around, partial).run()
+        around.progress.finish(transfer.filename, here.stat().st_size, fetched=False)
+        return here
 
 
 class _Run:
