@@ -6,10 +6,8 @@ documents of megabytes, one after the other: what one of them took shall serve t
 to the system.
 """
 
-import sys
+from sealift_installer.memory import ARENA_MAX, MMAP_THRESHOLD, adjust_allocator
 
-# Names of mallopt(3).
-_MMAP_THRESHOLD, _ARENA_MAX = -3, -8
 # Bytes from which on a block is taken from the system and given back to it.
 _LARGE = 256 * 1024
 
@@ -17,17 +15,6 @@ _LARGE = 256 * 1024
 def share_memory() -> None:
     """Let all threads take memory from one place, and give large blocks back when they are free.
 
-    It is to be called before the first thread starts. Where there is no glibc it does nothing.
+    It is to be called before the first thread starts.
     """
-    if sys.platform != "linux":
-        return
-    try:
-        import ctypes
-
-        adjust = getattr(ctypes.CDLL(None), "mallopt", None)
-    except (ImportError, OSError):
-        # An interpreter that is linked statically, as it is with musl, cannot look into itself.
-        return
-    if adjust is not None:
-        adjust(_ARENA_MAX, 1)
-        adjust(_MMAP_THRESHOLD, _LARGE)
+    adjust_allocator({ARENA_MAX: 1, MMAP_THRESHOLD: _LARGE})
