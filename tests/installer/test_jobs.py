@@ -1,6 +1,7 @@
 """Several archives at a time: what comes back, and what a kill leaves."""
 
 import errno
+import gc
 import os
 import re
 import resource
@@ -60,9 +61,11 @@ def processes() -> str:
 
 @pytest.fixture(autouse=True)
 def nothing_is_left():
+    gc.collect()  # what earlier tests left open is not ours
     before, files = processes(), len(list(Path("/proc/self/fd").iterdir()))
     yield
-    assert (processes(), len(list(Path("/proc/self/fd").iterdir()))) == (before, files)
+    assert processes() == before
+    assert len(list(Path("/proc/self/fd").iterdir())) <= files
 
 
 @pytest.mark.parametrize("most", [1, 2, 3, 9])
