@@ -174,3 +174,11 @@ def test_gzip_headers_with_all_fields():
     with gzip.GzipFile("a name", "wb", fileobj=buffer, mtime=1) as file:
         file.write(b"text")
     assert plain("tar.gz", buffer.getvalue(), 3) == b"text"
+
+
+def test_what_waits_to_be_used_is_small_in_any_format():
+    data = random.Random(1).randbytes(9 * 1024 * 1024)
+    source = MemorySource(data, step=4 * 1024 * 1024)
+    blocks = list(decompress("tar", source))
+    assert max(map(len, blocks)) == 1024 * 1024
+    assert b"".join(blocks) == data

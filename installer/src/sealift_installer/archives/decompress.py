@@ -150,7 +150,7 @@ def decompress(
     first, chunks = _peek(source.chunks())
     called = _CALLED[archive_format]
     if archive_format == "tar":
-        yield from map(bytes, chunks)
+        yield from map(bytes, _pieces(chunks, _OUTPUT))
         return
     found = describe(first)
     if found != called:
@@ -237,11 +237,11 @@ def _fault(what: str, behind: bool, reason: str) -> str:  # noqa: FBT001 - a pri
     return f"{what}: {reason}"
 
 
-def _pieces(chunks: Iterator[_Chunk]) -> Iterator[memoryview]:
+def _pieces(chunks: Iterator[_Chunk], step: int = _INPUT) -> Iterator[memoryview]:
     for chunk in chunks:
         view = memoryview(chunk)
-        for start in range(0, len(chunk), _INPUT):
-            yield view[start : start + _INPUT]
+        for start in range(0, len(chunk), step):
+            yield view[start : start + step]
 
 
 def _deflate(*, gzip: bool) -> Codec:
