@@ -85,9 +85,7 @@ def is_plain(buffer: bytes, start: int, name: str, size: int | None, link: str =
             return False
     elif kind != b"0":
         return False
-    middle, end = start + _HALF, start + BLOCK
-    total = (adler32(buffer[start:middle]) & 0xFFFF) + (adler32(buffer[middle:end]) & 0xFFFF) - 2
-    if total != _expected_sum(checksum):
+    if _sum(buffer[start : start + BLOCK]) != _expected_sum(checksum):
         return False
     read_number(mode, "mode")
     return read_number(length, "size") == (size or 0)
