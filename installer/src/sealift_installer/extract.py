@@ -26,12 +26,8 @@ class Tree(Protocol):
         """Make a directory."""
         ...
 
-    def add_file(self, path: str, data: Iterable[bytes], *, executable: bool) -> None:
+    def add_file(self, path: str, data: Iterable[bytes | memoryview], *, executable: bool) -> None:
         """Write a file."""
-        ...
-
-    def add_whole(self, path: str, data: memoryview, *, executable: bool) -> None:
-        """Write a file whose bytes are at hand."""
         ...
 
     def add_link(self, path: str, target: str) -> None:
@@ -102,7 +98,7 @@ def _add_members(
             plain += 1
             data = short.take(name, entry.size or 0)
             if data is not None:
-                tree.add_whole(path, data, executable=entry.mode == "755")
+                tree.add_file(path, (data,), executable=entry.mode == "755")
             else:
                 member = _compared(job, entry, next(members, None))
                 tree.add_file(path, member.data, executable=entry.mode == "755")

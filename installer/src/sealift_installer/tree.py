@@ -128,23 +128,6 @@ class TreeWriter:
         finally:
             os.close(file)
 
-    def add_whole(self, path: str, data: memoryview, *, executable: bool) -> None:
-        """Write a file as `add_file` does, of bytes that are at hand."""
-        directory, name = self._claim(path, "file")
-        mode = _MODE_EXECUTABLE if executable else _MODE
-        file = -1
-        try:
-            file = os.open(name, _NEW_FILE, mode, dir_fd=directory)
-            if not self._exact:
-                os.fchmod(file, mode)
-            if data and (written := os.write(file, data)) != len(data):
-                self._write(file, data[written:], path)
-        except OSError as error:
-            self._fail(error, path)
-        finally:
-            if file >= 0:
-                os.close(file)
-
     def add_link(self, path: str, target: str) -> None:
         """Note the symbolic link `path`; `finish` makes it.
 
