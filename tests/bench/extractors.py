@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from platform import python_version
 
 from delivered import deliver
 from measure import Case
@@ -91,9 +92,18 @@ def make_cases(bundled: Bundled, scratch: Path) -> list[Case]:
         cases.append(Case("`bsdtar` (checks nothing)", _each("bsdtar -xf", bundled)))
     library = pbs_installer(scratch) if plain and "pypy" not in names[0] else None
     if library is not None:
-        cases.append(Case("`pbs-installer`, the library", _python(_PBS, bundled, str(library))))
+        cases.append(
+            Case(
+                f"`pbs-installer`, Python {python_version()}", _python(_PBS, bundled, str(library))
+            )
+        )
     if all(name.endswith((".tar.gz", ".tar.bz2", ".tar.xz")) for name in names):
-        cases.append(Case("Python's `tarfile` (checks nothing)", _python(_TARFILE, bundled)))
+        cases.append(
+            Case(
+                f"`tarfile` of Python {python_version()} (checks nothing)",
+                _python(_TARFILE, bundled),
+            )
+        )
     return cases
 
 

@@ -3,6 +3,7 @@
 import shutil
 import sys
 from pathlib import Path
+from platform import python_version
 
 from archives import big_archive
 from delivered import deliver
@@ -77,7 +78,7 @@ def make_cases(bundle: Path, site: Site, archive: Path) -> list[Case]:
     cases = [Case("`unseal install`", unseal), Case("`uv python install`", uv)]
     if shutil.which("tar"):
         cases.append(Case("GNU `tar -xzf` (checks nothing)", tar))
-    return [*cases, Case("Python's `tarfile` (checks nothing)", tarfile)]
+    return [*cases, Case(f"`tarfile` of Python {python_version()} (checks nothing)", tarfile)]
 
 
 TEMPLATE = """

@@ -1,6 +1,7 @@
 """Starting: what a command takes that has next to nothing to do."""
 
 from pathlib import Path
+from platform import python_version
 
 from delivered import deliver
 from measure import ROUNDS, Case, measure, row
@@ -48,7 +49,7 @@ def make_cases(scratch: Path) -> list[Case]:
         case("`python -c pass`", deliver().python, "-c", "pass"),
         case("`unseal --help`", unseal, "--help"),
         case("`unseal list`, one tool installed", unseal, "list", "--prefix", prefix),
-        case("`sealift search '>=3.12'`, 6,800 entries", *search),
+        case(f"`sealift search '>=3.12'`, 6,800 entries, Python {python_version()}", *search),
         case("`unseal verify`, a bundle of 2 kB", unseal, "verify", small.path, "--prefix", prefix),
     ]
 
