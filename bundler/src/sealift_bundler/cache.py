@@ -17,7 +17,14 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
-from sealift_installer.errors import HostError, UsageError, host_errors, printable
+from sealift_installer.errors import (
+    Damaged,
+    HostError,
+    UsageError,
+    host_errors,
+    mismatch,
+    printable,
+)
 from sealift_schemas.lock import FILENAME
 
 # A file in tmp/ that nobody wrote to for this many seconds is what a killed process left.
@@ -25,6 +32,7 @@ _STALE = 24 * 60 * 60
 # How long a build waits for somebody who prunes, and how often it looks, in seconds.
 _PATIENCE = 60.0
 _LOOK = 0.05
+_ELSEWHERE = "SEALIFT_CACHE_DIR names another place"
 
 
 class Cache:
@@ -61,13 +69,15 @@ class Cache:
         A file of that name with other bytes is removed.
 
         Raises:
-            HostError: it cannot be read or removed.
+            Damaged: it has other bytes, and the cache cannot be written.
+            HostError: it cannot be read.
         """
         path = self.path(sha256, filename)
         with host_errors("cannot read the cache"):
             try:
                 with path.open("rb") as file:
-                    if hashlib.file_digest(file, "sha256").hexdigest() == sha256:
+                    computed = hashlib.file_digest(file, "sha256").hexdigest()
+                    if computed == sha256:
                         return path
                     read = os.fstat(file.fileno())
             except FileNotFoundError:
@@ -75,7 +85,7 @@ class Cache:
             # Another process may have put a good file in place since; that one stays.
             with suppress(FileNotFoundError):
                 if path.stat().st_ino == read.st_ino:
-                    path.unlink()
+                    _remove_damaged(path, sha256, computed)
         return None
 
     def adopt(self, temporary: Path, sha256: str, filename: str) -> Path:
@@ -90,7 +100,7 @@ class Cache:
             HostError: the cache cannot be written.
         """
         path = self.path(sha256, filename)
-        with host_errors("cannot write the cache"):
+        with writing():
             path.parent.mkdir(parents=True, exist_ok=True)
             # No fsync: what a power failure leaves is compared with its digest in `lookup`.
             temporary.replace(path)
@@ -137,7 +147,7 @@ class Cache:
             HostError: the cache cannot be written.
         """
         folder = self.directory / "tmp"
-        with host_errors("cannot write the cache"):
+        with writing():
             folder.mkdir(parents=True, exist_ok=True)
             _remove_stale(folder)
             path = folder / secrets.token_hex(8)
@@ -146,6 +156,46 @@ class Cache:
             yield path
         finally:
             path.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing() -> Iterator[None]:
+    """Turn an error of the operating system into one that names the way out.
+
+    Raises:
+        HostError: the cache cannot be written.
+    """
+    try:
+        with host_errors("cannot write the cache"):
+            yield
+    except HostError as error:
+        raise HostError(error.message, hint=error.hint or _ELSEWHERE) from error.__cause__
+
+
+def unwritable(path: Path, expected: str, computed: str, reason: str) -> Damaged:
+    """Return the error about a file of the cache that is damaged and can be neither used nor put right.
+
+    Args:
+        path: the file.
+        expected: the SHA-256 that it must have.
+        computed: the one that it has.
+        reason: why the cache cannot be written.
+    """
+    what = f"damaged in the cache, which cannot be written ({reason}): {printable(str(path))}"
+    return Damaged(
+        mismatch(what, f"sha256 {expected}", f"sha256 {computed}"),
+        hint=f"put the file right where the cache can be written; {_ELSEWHERE}",
+    )
+
+
+def _remove_damaged(path: Path, expected: str, computed: str) -> None:
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise unwritable(path, expected, computed, reason) from None
 
 
 def _wait_for(descriptor: int, operation: int, directory: Path) -> None:

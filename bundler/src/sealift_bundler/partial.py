@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from sealift_bundler.cache import Cache
+from sealift_bundler.cache import Cache, writing
 from sealift_installer.errors import HostError, host_errors
 
 _READ = 1024 * 1024
@@ -159,7 +159,7 @@ def open_partial(cache: Cache, sha256: str, waiting: Callable[[], None]) -> Iter
     """
     folder = cache.directory / "partial"
     path = folder / sha256
-    with host_errors("cannot write the cache"):
+    with writing():
         folder.mkdir(parents=True, exist_ok=True)
         file = _locked(path, waiting)
     with file:

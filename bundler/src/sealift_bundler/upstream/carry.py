@@ -77,7 +77,7 @@ def _ask_again(archives: Sequence[LockedArchive], search: Search, store: Evidenc
         found = judge(asked, rules, store)
         key = (asked.archive.sha256, *question_key(found.kind, found.source, search))
         if key in missing:
-            _compare(names[key[0]], missing.pop(key), found)
+            _compare(names[key[0]], missing.pop(key), found, store)
     for (sha256, *_), evidence in missing.items():
         raise Damaged(
             f"{names[sha256]}: {evidence.name} is not in the cache, and nothing in the spec says"
@@ -86,10 +86,14 @@ def _ask_again(archives: Sequence[LockedArchive], search: Search, store: Evidenc
         )
 
 
-def _compare(name: str, evidence: UpstreamEvidence, found: UpstreamEvidence) -> None:
+def _compare(
+    name: str, evidence: UpstreamEvidence, found: UpstreamEvidence, store: EvidenceStore
+) -> None:
     if found.result == "unreachable":
+        here = evidence.sha256 is not None and store.path(evidence.sha256).exists()
+        state = "damaged in the cache" if here else "not in the cache"
         raise NetworkError(
-            f"{name}: {evidence.name} is not in the cache and cannot be had: {found.detail}",
+            f"{name}: {evidence.name} is {state} and cannot be had: {found.detail}",
             hint=f"it would come from {found.source}",
         )
     if found.sha256 != evidence.sha256:

@@ -8,8 +8,8 @@ import hashlib
 import json
 from pathlib import Path
 
-from sealift_bundler.cache import Cache
-from sealift_installer.errors import host_errors
+from sealift_bundler.cache import Cache, unwritable
+from sealift_installer.errors import HostError, host_errors
 
 FOLDER = "evidence"
 ANSWERS = f"{FOLDER}/answers"
@@ -33,11 +33,16 @@ class EvidenceStore:
         """Keep a file and return its SHA-256.
 
         Raises:
+            Damaged: it is there with other bytes, and the cache cannot be written.
             HostError: the cache cannot be written.
         """
         sha256 = hashlib.sha256(data).hexdigest()
         if self.find(sha256) is None:
-            self._write(self.path(sha256), data)
+            try:
+                self._write(self.path(sha256), data)
+            except HostError as error:
+                self._refuse_damaged(sha256, error)
+                raise
         return sha256
 
     def find(self, sha256: str) -> bytes | None:
@@ -48,6 +53,14 @@ class EvidenceStore:
         """
         data = self._read(self.path(sha256))
         return data if data is not None and hashlib.sha256(data).hexdigest() == sha256 else None
+
+    def _refuse_damaged(self, sha256: str, error: HostError) -> None:
+        path = self.path(sha256)
+        kept = self._read(path)
+        if kept is None:
+            return
+        reason = str(getattr(error.__cause__, "strerror", None) or error.message)
+        raise unwritable(path, sha256, hashlib.sha256(kept).hexdigest(), reason) from error
 
     def answer(self, address: str) -> tuple[bytes, str | None] | None:
         """Return the last answer of an address and its ETag, None where there is no whole one.
