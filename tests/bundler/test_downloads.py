@@ -385,7 +385,7 @@ def test_many_are_fetched_once_and_in_order(server: LoopbackServer, cache: Cache
     ]
     fetch_all(archives, how(cache, offline=True))
     assert sorted(server.paths) == sorted(f"/{one.filename}" for one in archives)
-    assert fetch_all([], how(cache)) == []
+    assert list(fetch_all([], how(cache))) == []
 
 
 @pytest.mark.parametrize(

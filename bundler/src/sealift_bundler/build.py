@@ -112,8 +112,7 @@ def _write(
     """Fetch what is not in the cache, and write everything but the signatures to `place`."""
     _check_space(place, lock)
     means = options.means
-    # From the last one to the first: each is taken off, for of a thousand they are much.
-    paths = obtain(site, lock.archives, means)[::-1]
+    paths = obtain(site, lock.archives, means)
     fetched = obtain_wheels(site, lock.wheels, means)
     draft = Draft(place, lock)
     epoch = _epoch(lock, roots)
@@ -122,8 +121,7 @@ def _write(
     # While there is little else in memory: it takes more than a thousand archives.
     code = find_code(lock.created) if builders else ()
     evidence = EvidenceBook(draft, Building(lock, epoch, site.spec.pythons, code))
-    for archive in lock.archives:
-        path = paths.pop()
+    for archive, path in zip(lock.archives, paths, strict=True):
         options.step(f"inspect: {archive.name}")
         inspection = inspect_archive(archive, path)
         carried = draft.add_archive(archive, path, inspection)

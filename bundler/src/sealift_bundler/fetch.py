@@ -1,7 +1,8 @@
 """Fetches archives into the cache, several at a time; what is there is not fetched again."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -10,6 +11,7 @@ from sealift_bundler.access import Access
 from sealift_bundler.cache import Cache
 from sealift_bundler.download import download
 from sealift_bundler.errors import NetworkError
+from sealift_bundler.lazily import Lazily
 from sealift_bundler.mirrors import find_addresses
 from sealift_bundler.parallel import run_parallel
 from sealift_bundler.partial import check_space, partial_size, remove_stale
@@ -57,10 +59,11 @@ def fetch(wanted: Wanted, how: Fetching) -> Path:
     return fetch_all([wanted], how)[0]
 
 
-def fetch_all(wanted: Sequence[Wanted], how: Fetching) -> list[Path]:
+def fetch_all(wanted: Sequence[Wanted], how: Fetching) -> Sequence[Path]:
     """Return the archives' files in the cache, in order, from there or from their addresses.
 
-    Every one is tried before an error is raised, unless this host is at fault.
+    Every one is tried before an error is raised, unless this host is at fault. Of a long list a
+    few are in memory at a time: `wanted` is gone through more than once, and may make its items.
 
     Raises:
         Damaged: bytes have another digest or size.
@@ -69,23 +72,41 @@ def fetch_all(wanted: Sequence[Wanted], how: Fetching) -> list[Path]:
         HostError: the cache cannot be written, or a file cannot be read.
         UsageError: an address has another scheme, or a token or a mirror is wrong.
     """
-    transfers = {(one.sha256, one.filename): _transfer(one, how) for one in wanted}
-    todo = tuple(transfers.values())
+    todo = Lazily(partial(_transfer, how), _distinct(wanted))
     around = Surroundings(how.cache, how.progress)
 
     def obtain(transfer: Transfer, session: web.Session) -> Path:
         return _obtain(transfer, session, around, offline=how.offline)
 
     with how.progress:
-        sizes = [one.size for one in todo if one.size is not None]
-        how.progress.expect(len(todo), sum(sizes) if len(sizes) == len(todo) else None)
+        how.progress.expect(len(todo), _total(todo))
         _prepare(todo, how)
-        paths = run_parallel(todo, obtain, how.access, around.stop) if todo else []
-    found = dict(zip(transfers, paths, strict=True))
-    return [found[one.sha256, one.filename] for one in wanted]
+        if todo:
+            run_parallel(todo, obtain, how.access, around.stop)
+    return Lazily(lambda one: how.cache.path(one.sha256, one.filename), wanted)
 
 
-def _transfer(wanted: Wanted, how: Fetching) -> Transfer:
+def _distinct(wanted: Sequence[Wanted]) -> Sequence[Wanted]:
+    """Return what is wanted, each file once."""
+    first: dict[tuple[bytes, str], int] = {}
+    for place, one in enumerate(wanted):
+        first.setdefault((bytes.fromhex(one.sha256), one.filename), place)
+    if len(first) == len(wanted):
+        return wanted
+    return Lazily(wanted.__getitem__, tuple(first.values()))
+
+
+def _total(transfers: Iterable[Transfer]) -> int | None:
+    """Return how many bytes there are altogether, None where that is not known."""
+    total = 0
+    for one in transfers:
+        if one.size is None:
+            return None
+        total += one.size
+    return total
+
+
+def _transfer(how: Fetching, wanted: Wanted) -> Transfer:
     if urlsplit(wanted.url).scheme not in SCHEMES:
         raise UsageError(
             f"cannot fetch {shown(wanted.url)}", hint=f"addresses start with {', '.join(SCHEMES)}"
@@ -94,14 +115,16 @@ def _transfer(wanted: Wanted, how: Fetching) -> Transfer:
     return Transfer(addresses, wanted.filename, wanted.sha256, wanted.size)
 
 
-def _prepare(transfers: Sequence[Transfer], how: Fetching) -> None:
+def _prepare(transfers: Iterable[Transfer], how: Fetching) -> None:
     """See that what is missing fits on the disk, as far as sizes are known."""
     remove_stale(how.cache)
-    missing = [one for one in transfers if not how.cache.path(one.sha256, one.filename).exists()]
-    sizes = [one.size for one in missing if one.size is not None]
-    here = sum(partial_size(how.cache, one.sha256) for one in missing)
-    if sizes:
-        check_space(how.cache.directory, sum(sizes) - here, how.access.patience.room)
+    missing, known = 0, False
+    for one in transfers:
+        if not how.cache.path(one.sha256, one.filename).exists():
+            missing += (one.size or 0) - partial_size(how.cache, one.sha256)
+            known = known or one.size is not None
+    if known:
+        check_space(how.cache.directory, missing, how.access.patience.room)
 
 
 def _obtain(

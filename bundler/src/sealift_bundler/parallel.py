@@ -7,7 +7,6 @@ program at once, and no thread has to be waited for that waits for a server.
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from sealift_bundler.access import Access
@@ -16,13 +15,13 @@ from sealift_bundler.transfer import Stopped, Transfer
 from sealift_bundler.web import Session
 from sealift_installer.errors import Damaged, SealiftError
 
-Work = Callable[[Transfer, Session], Path]
+Work = Callable[[Transfer, Session], object]
 
 
 def run_parallel(
     transfers: Sequence[Transfer], work: Work, access: Access, stop: threading.Event
-) -> list[Path]:
-    """Return what `work` returns for each transfer, in order.
+) -> None:
+    """Do `work` for each transfer; of a long list that makes its items a few are in memory.
 
     A fault of one server or archive leaves the others alone; all of them are told in the end. Any
     other error sets `stop`, which `work` heeds.
@@ -32,9 +31,9 @@ def run_parallel(
     """
     if len(transfers) == 1:
         with Session(access) as session:
-            return [work(transfers[0], session)]
-    crew = _Crew(transfers, work, access, stop)
-    return crew.run()
+            work(transfers[0], session)
+    else:
+        _Crew(transfers, work, access, stop).run()
 
 
 class _Crew:
@@ -44,17 +43,18 @@ class _Crew:
         self._work = work
         self._access = access
         self._stop = stop
-        self._paths: list[Path | None] = [None] * len(transfers)
+        self._transfers = transfers
         self._errors: dict[int, BaseException] = {}
-        self._waiting: dict[str, deque[tuple[int, Transfer]]] = {}
+        # By host, the numbers of those that were not begun.
+        self._waiting: dict[str, deque[int]] = {}
         for number, transfer in enumerate(transfers):
-            self._waiting.setdefault(_host(transfer), deque()).append((number, transfer))
+            self._waiting.setdefault(_host(transfer), deque()).append(number)
         self._busy: Counter[str] = Counter()
         self._change = threading.Condition()
         count = min(access.patience.connections, len(transfers))
         self._threads = [threading.Thread(target=self._serve, daemon=True) for _ in range(count)]
 
-    def run(self) -> list[Path]:
+    def run(self) -> None:
         for thread in self._threads:
             thread.start()
         try:
@@ -68,14 +68,13 @@ class _Crew:
                 thread.join(self._access.patience.farewell / len(self._threads))
             raise
         self._raise_errors()
-        return [path for path in self._paths if path is not None]
 
     def _serve(self) -> None:
         with Session(self._access) as session:
             while (taken := self._take()) is not None:
                 number, transfer = taken
                 try:
-                    self._paths[number] = self._work(transfer, session)
+                    self._work(transfer, session)
                 except Stopped:
                     pass
                 # What a thread raises would be lost; it is raised again by `run`.
@@ -96,10 +95,10 @@ class _Crew:
                 host = next((each for each in self._waiting if self._busy[each] < most), None)
                 if host is not None:
                     self._busy[host] += 1
-                    taken = self._waiting[host].popleft()
+                    number = self._waiting[host].popleft()
                     if not self._waiting[host]:
                         del self._waiting[host]
-                    return taken
+                    return number, self._transfers[number]
                 self._change.wait()
         return None
 

@@ -5,7 +5,9 @@ Catalogues and the package index are only asked for what is new, or for all with
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
+from typing import TypeVar
 
 from sealift_bundler import lock as locks
 from sealift_bundler import web
@@ -16,6 +18,7 @@ from sealift_bundler.catalogs.order import load_catalogs
 from sealift_bundler.errors import NetworkError
 from sealift_bundler.fetch import Fetching, Wanted, fetch_all
 from sealift_bundler.kept import Kept
+from sealift_bundler.lazily import Lazily
 from sealift_bundler.progress import Progress
 from sealift_bundler.roots import newest_version
 from sealift_bundler.site import Site
@@ -29,6 +32,8 @@ from sealift_installer.host import current_platform
 from sealift_schemas.keys import Platform
 from sealift_schemas.lock import Expansion, Lock, LockedArchive, LockedCatalog, LockedWheel
 from sealift_schemas.spec import PackageWanted, PythonWanted, Spec, UrlWanted
+
+F = TypeVar("F", Found, LockedArchive)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,32 +188,35 @@ def _installed(spec: Spec, means: Means) -> list[Found]:
     return [find_installed(wanted, means.cache) for wanted in spec.installed]
 
 
-def obtain(site: Site, archives: Sequence[LockedArchive], means: Means) -> list[Path]:
+def obtain(site: Site, archives: Sequence[LockedArchive], means: Means) -> Sequence[Path]:
     """Return the files of locked archives in the cache, fetched or captured again if need be.
+
+    Where they are is told when somebody asks: of a thousand paths one is in memory.
 
     Raises:
         NetworkError: one cannot be fetched.
         Damaged: one is not what the lock says, or this machine's interpreter has changed.
         HostError: the cache cannot be written.
     """
-    paths = _fetch([one for one in archives if one.source != "captured"], site, means)
-    return [paths.get(one.name) or _captured(site, one, means) for one in archives]
+    _fetch([one for one in archives if one.source != "captured"], site, means)
+    for one in archives:
+        if one.source == "captured":
+            _capture(site, one, means)
+    return Lazily(lambda one: means.cache.path(one.sha256, one.filename), archives)
 
 
-def _captured(site: Site, archive: LockedArchive, means: Means) -> Path:
-    path = means.cache.lookup(archive.sha256, archive.filename)
-    if path is not None:
-        return path
+def _capture(site: Site, archive: LockedArchive, means: Means) -> None:
+    """See that an archive made of this machine's interpreter is in the cache."""
+    if means.cache.lookup(archive.sha256, archive.filename) is not None:
+        return
     for again in _installed(site.spec, means):
         if again.name == archive.name and again.sha256 != archive.sha256:
             what = f"{archive.name} is not in the cache, and this machine's has changed"
             raise Damaged(
                 mismatch(what, archive.sha256, again.sha256), hint="lock anew: sealift lock"
             )
-    path = means.cache.lookup(archive.sha256, archive.filename)
-    if path is None:
+    if means.cache.lookup(archive.sha256, archive.filename) is None:
         raise UsageError(f"{archive.name} is not in the cache, nor on this machine")
-    return path
 
 
 def obtain_wheels(
@@ -251,20 +259,20 @@ def _distinct(found: Iterable[Found]) -> list[Found]:
 
 def _locked(found: Sequence[Found], site: Site, means: Means) -> tuple[LockedArchive, ...]:
     """Return what was found as the lock names it; what has no known size is fetched for it."""
-    paths = _fetch([one for one in found if one.size is None], site, means)
-    sizes = {name: path.stat().st_size for name, path in paths.items()}
+    fetched = _fetch([one for one in found if one.size is None], site, means)
+    sizes = {one.name: path.stat().st_size for one, path in fetched}
     return tuple(one.locked(sizes[one.name] if one.size is None else one.size) for one in found)
 
 
-def _fetch(archives: Sequence[Found | LockedArchive], site: Site, means: Means) -> dict[str, Path]:
-    """Return the files of archives by name."""
-    paths: dict[str, Path] = {}
+def _fetch(archives: Sequence[F], site: Site, means: Means) -> Iterable[tuple[F, Path]]:
+    """Fetch archives, and return them with their files."""
+    files: list[Iterable[tuple[F, Path]]] = []
     for index in (False, True):
         mine = [one for one in archives if (one.source == "package") is index]
         if mine:
-            found = fetch_all([_wanted(one) for one in mine], means.fetching(site, index=index))
-            paths |= zip([one.name for one in mine], found, strict=True)
-    return paths
+            found = fetch_all(Lazily(_wanted, mine), means.fetching(site, index=index))
+            files.append(zip(mine, found, strict=True))
+    return chain.from_iterable(files)
 
 
 def _wanted(one: Found | LockedArchive) -> Wanted:
