@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from platformdirs import user_cache_path
 
@@ -32,6 +33,8 @@ _STALE = 24 * 60 * 60
 # How long a build waits for somebody who prunes, and how often it looks, in seconds.
 _PATIENCE = 60.0
 _LOOK = 0.05
+# Bytes that are read at a time.
+_STEP = 64 * 1024
 _ELSEWHERE = "SEALIFT_CACHE_DIR names another place"
 
 
@@ -76,7 +79,7 @@ class Cache:
         with host_errors("cannot read the cache"):
             try:
                 with path.open("rb") as file:
-                    computed = hashlib.file_digest(file, "sha256").hexdigest()
+                    computed = file_sha256(file)
                     if computed == sha256:
                         return path
                     read = os.fstat(file.fileno())
@@ -156,6 +159,14 @@ class Cache:
             yield path
         finally:
             path.unlink(missing_ok=True)
+
+
+def file_sha256(file: BinaryIO) -> str:
+    """Return the SHA-256 of what is left of a file; several threads do this at a time."""
+    computed = hashlib.sha256()
+    while block := file.read(_STEP):
+        computed.update(block)
+    return computed.hexdigest()
 
 
 @contextmanager

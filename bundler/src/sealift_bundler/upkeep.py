@@ -4,7 +4,6 @@ Nothing here is needed for a build to be right: whatever is served from the cach
 its digest first. It is for people who want their disk back, or doubt it.
 """
 
-import hashlib
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from sealift_bundler.cache import Cache
+from sealift_bundler.cache import Cache, file_sha256
 from sealift_bundler.sources.capture_memo import FOLDER
 from sealift_bundler.upstream import store
 from sealift_installer.errors import host_errors
@@ -94,7 +93,7 @@ def check_archives(cache: Cache, known: Mapping[str, str], *, remove: bool = Fal
         with host_errors("cannot read the cache"):
             try:
                 with kept.path.open("rb") as file:
-                    computed = hashlib.file_digest(file, "sha256").hexdigest()
+                    computed = file_sha256(file)
             except FileNotFoundError:
                 # Another process has replaced or removed it since.
                 continue
