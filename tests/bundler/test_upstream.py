@@ -787,16 +787,46 @@ def test_an_index_that_says_that_there_is_none(packaged: Bench) -> None:
     assert packaged.asked("/integrity/") == []
 
 
-@pytest.mark.parametrize("address", ["https://[::1", "http://127.0.0.1\uff0f@x/", "mailto:x", 5])
-def test_an_index_that_leads_to_no_address(packaged: Bench, address: object) -> None:
-    packaged.publish_page(provenance=f"{packaged.server.url}/provenance")  # type: ignore[attr-defined]
-    packaged.say("/provenance", Status(403))
-    assert packaged.lock() == 0
-    # The archive is locked by now, so the page is asked for the provenance alone.
+NONSENSE = [
+    ("https://[::1", "no host and port that can be read", "https://[::1"),
+    ("http://127.0.0.1\uff0f@x/", "no host and port that can be read", "...x/"),
+    ("mailto:x", "not on the web", "mailto:x"),
+    ("https://", "no host", "https://"),
+    ("https://user:secret@x/p?token=secret", "user or password", "...x/p"),
+    ("https://[::1?secret@x", "no host and port that can be read", "..."),
+    ("https://x/\x1b[2J", "control characters", r"https://x/\\x1b[2J"),
+    (f"https://[{'x' * 9000}", "no host and port that can be read", f"https://[{'x' * 191}..."),
+    (5, "no text", "5"),
+]
+
+
+@pytest.mark.parametrize(("address", "flaw", "shown"), NONSENSE)
+def test_an_index_that_leads_to_no_address(
+    packaged: Bench, capsys: pytest.CaptureFixture[str], address: object, flaw: str, shown: str
+) -> None:
     packaged.publish_page(provenance=address)  # type: ignore[attr-defined]
     assert packaged.lock() == 0
+    told = capsys.readouterr()
+    line = f"provenance (PEP 740) unknown (the index names a wrong address ({flaw}): {shown})"
+    assert line in told.out + told.err
+    assert packaged.results() == {"pep740": "unreachable"}
+    assert packaged.asked("/integrity/") == []
+    assert "secret" not in packaged.shop.lock.read_text()
+    # It is asked about again, and does not hold up what needs no provenance.
+    packaged.publish_page(provenance=None)  # type: ignore[attr-defined]
+    assert packaged.lock() == 0
     assert packaged.results() == {"pep740": "absent"}
-    assert packaged.asked("/integrity/")
+
+
+def test_a_required_provenance_whose_address_is_nonsense(
+    packaged: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = packaged.shop.spec.read_text().replace("[upstream]", '[upstream]\ncheck = "require"')
+    packaged.shop.spec.write_text(text)
+    packaged.publish_page(provenance="mailto:x")  # type: ignore[attr-defined]
+    assert packaged.lock() == 5
+    line = "tool-1.0-any: pep740 unreachable (the index names a wrong address (not on the web)"
+    assert line in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("case", ["another file", "another publisher", "nonsense"])

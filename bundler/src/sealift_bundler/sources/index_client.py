@@ -8,6 +8,7 @@ import requests
 from pypi_simple import (
     DistributionPackage,
     NoSuchProjectError,
+    ProjectPage,
     PyPISimple,
     UnsupportedContentTypeError,
     UnsupportedRepoVersionError,
@@ -17,6 +18,7 @@ from sealift_bundler import web
 from sealift_bundler.access import Access
 from sealift_bundler.errors import NetworkError
 from sealift_bundler.sources.pip_settings import PipSettings, read_pip_settings, through_pip
+from sealift_bundler.sources.project_page import read_page
 from sealift_bundler.web_faults import refusal, shown
 from sealift_installer.errors import UsageError, printable
 from sealift_schemas.strictjson import SHA256
@@ -95,11 +97,10 @@ class IndexClient:
         return web.insist(lambda: self._ask(project), web.PATIENCE)
 
     def _ask(self, project: str) -> list[DistributionPackage]:
-        timeouts = (web.PATIENCE.connect, web.PATIENCE.read)
         try:
             with web.faults(self._index.endpoint):
                 try:
-                    page = self._index.get_project_page(project, timeout=timeouts)
+                    page = self._page(project)
                 except requests.HTTPError as error:
                     raise self._refusal(error) from None
                 except requests.JSONDecodeError as error:
@@ -115,6 +116,18 @@ class IndexClient:
                 hint="a login or a proxy may stand in between",
             ) from error
         return [package for package in page.packages if package.package_type == "wheel"]
+
+    def _page(self, project: str) -> ProjectPage:
+        address = self._index.get_project_url(project)
+        answer = self._index.s.get(
+            address,
+            timeout=(web.PATIENCE.connect, web.PATIENCE.read),
+            headers={"Accept": self._index.accept},
+        )
+        if answer.status_code == requests.codes.not_found:
+            raise NoSuchProjectError(project, address)
+        answer.raise_for_status()
+        return read_page(answer, project)
 
     def _refusal(self, error: requests.HTTPError) -> NetworkError:
         return refusal(error.response, self._index.endpoint, web.PATIENCE.longest_wait)

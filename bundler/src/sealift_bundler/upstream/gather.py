@@ -19,7 +19,7 @@ from sealift_bundler.upstream.questions import Question, find_questions
 from sealift_bundler.upstream.reader import Reader, Request
 from sealift_bundler.upstream.store import EvidenceStore
 from sealift_bundler.upstream.verify import Verification, can_verify, find_root
-from sealift_installer.errors import Damaged, RefusedByPolicy, SealiftError, Untrusted
+from sealift_installer.errors import Damaged, RefusedByPolicy, SealiftError, Untrusted, printable
 from sealift_schemas.lean import dataclass, replace
 from sealift_schemas.lock import Lock, LockedArchive
 from sealift_schemas.spec import Spec, UrlWanted
@@ -249,4 +249,11 @@ def _require(archives: Iterable[LockedArchive], *, can_verify: bool) -> None:
 
 
 def _told(evidence: Iterable[UpstreamEvidence]) -> str:
-    return ", ".join(f"{one.kind} {one.result}" for one in evidence) or "nobody to ask"
+    return ", ".join(map(_result, evidence)) or "nobody to ask"
+
+
+def _result(evidence: UpstreamEvidence) -> str:
+    result = f"{evidence.kind} {evidence.result}"
+    # What nobody could be asked about may be mended: it is said what failed.
+    failed = evidence.result == "unreachable" and evidence.detail
+    return f"{result} ({printable(evidence.detail or '')})" if failed else result
