@@ -393,6 +393,22 @@ def test_servers_that_send_much_are_heard_for_a_while(
     assert details == {"more than 100000 bytes were sent in all; asked at a mirror"}
 
 
+def test_a_release_of_megabytes_is_not_carried(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive = bench.add()
+    asset = {"name": archive.name, "digest": f"sha256:{digest(archive)}", "label": "x" * 3_000_000}
+    asset["browser_download_url"] = f"https://github.com/{'y' * 3_000_000}"
+    bench.say(f"{API}/releases/tags/v1", {"body": "z" * 3_000_000, "assets": [asset]})
+    assert bench.lock() == 0
+    line = "agrees with digest by GitHub (without browser_download_url: no text of at most 1000"
+    assert line in capsys.readouterr().out
+    bundle = bench.shop.build()
+    carried = bundle / "evidence/upstream" / digest(archive) / "github-release.json"
+    kept = {field: asset[field] for field in ("name", "digest")}
+    assert json.loads(carried.read_text()) == kept
+
+
 def test_an_answer_about_attestations_has_bounds(bench: Bench) -> None:
     archive = bench.add()
     answer = {"attestations": [], "more": " " * reader.LARGEST_LIST}

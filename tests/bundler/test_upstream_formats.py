@@ -167,6 +167,23 @@ def test_what_a_release_says_of_a_file() -> None:
     assert old.sha256 is None
 
 
+def test_what_is_kept_of_a_release_is_small() -> None:
+    """Of megabytes in one field nothing is kept, and numbers are those that a lock could hold."""
+    more = {"created_at": "2026-01-01T00:00:00Z", "updated_at": 10**4000, "uploader": {"id": 1}}
+    asset = find_asset(
+        release({**ASSET, **more, "size": 10**4000, "browser_download_url": "x" * 5_000_000}),
+        RELEASE,
+    )
+    assert asset is not None
+    assert asset.size is None
+    assert asset.record == {
+        "name": "tool-1.tar.gz",
+        "digest": f"sha256:{OURS}",
+        "created_at": "2026-01-01T00:00:00Z",
+    }
+    assert asset.left_out == ("updated_at", "browser_download_url")
+
+
 @pytest.mark.parametrize(
     "data",
     [

@@ -20,7 +20,11 @@ from sealift_schemas.strictjson import LARGEST_INTEGER, SHA256
 MOST_ATTESTATIONS = 30
 # Of one attestation, in bytes; they have 10 to 20 kB.
 LARGEST_ATTESTATION = 4 * 1024 * 1024
+# Of a text in what is kept of a release's file; the address has the most, some 200 characters.
+LONGEST_FIELD = 1000
 _DIGEST = "sha256:"
+# The address names repository, tag and file. What counts or changes by itself is not kept.
+_TEXTS = ("digest", "created_at", "updated_at", "browser_download_url")
 
 
 class UnreadableAnswer(ValueError):
@@ -31,12 +35,14 @@ class UnreadableAnswer(ValueError):
 class Asset:
     """What the API says of a release's file; `sha256` is None for those from before June 2025.
 
-    `record` is what of it is kept: that part of the answer which does not change by itself.
+    `record` is what of it is kept: the fields that do not change by themselves. `left_out` names
+    those among them that are too long, or no text where there should be one.
     """
 
     sha256: str | None
     size: int | None
     record: dict[str, Any]
+    left_out: tuple[str, ...] = ()
 
 
 def load_json(data: bytes) -> Any:
@@ -93,9 +99,15 @@ def _asset(asset: dict[str, Any]) -> Asset:
         if not SHA256.fullmatch(sha256):
             raise UnreadableAnswer("the answer has no digest where it should")
     whole = type(size) is int and 0 <= size <= LARGEST_INTEGER
-    kept = ("name", "size", "digest", "created_at", "updated_at", "browser_download_url")
-    record = {field: asset[field] for field in kept if isinstance(asset.get(field), str | int)}
-    return Asset(sha256, size if whole else None, record)
+    texts = {field: asset[field] for field in _TEXTS if asset.get(field) is not None}
+    kept = {field: text for field, text in texts.items() if _is_short(text)}
+    record = {"name": asset["name"], **({"size": size} if whole else {}), **kept}
+    left_out = tuple(field for field in texts if field not in kept)
+    return Asset(sha256, size if whole else None, record, left_out)
+
+
+def _is_short(text: object) -> bool:
+    return isinstance(text, str) and len(text) <= LONGEST_FIELD
 
 
 def list_attestations(data: bytes) -> Iterator[dict[str, Any] | Request]:

@@ -12,7 +12,12 @@ from sealift_bundler.downloads_json import public_url
 from sealift_bundler.sources.found import archive_filename
 from sealift_bundler.upstream.ask import Asked
 from sealift_bundler.upstream.checksums import UnreadableList, stated_digests
-from sealift_bundler.upstream.github import UnreadableAnswer, find_asset, read_lines
+from sealift_bundler.upstream.github import (
+    LONGEST_FIELD,
+    UnreadableAnswer,
+    find_asset,
+    read_lines,
+)
 from sealift_bundler.upstream.index import package_name, wheel_name
 from sealift_bundler.upstream.show import AT_A_MIRROR
 from sealift_bundler.upstream.signers import find_signer
@@ -161,7 +166,11 @@ def _judge_release(asked: Asked, data: bytes) -> Outcome:
         _disagree(archive, asked, asset.sha256)
     if asset.size not in {None, archive.size}:
         _disagree(archive, asked, f"{asset.size} bytes, not {archive.size}")
-    return Outcome("agrees", None, RELEASE, encode(asset.record))
+    detail = None
+    if asset.left_out:
+        names = ", ".join(asset.left_out)
+        detail = f"without {names}: no text of at most {LONGEST_FIELD} characters"
+    return Outcome("agrees", detail, RELEASE, encode(asset.record))
 
 
 def _judge_attestations(asked: Asked, data: bytes, rules: Rules) -> Outcome:
