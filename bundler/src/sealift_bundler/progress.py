@@ -42,29 +42,33 @@ class Progress:
         """Learn what a person should know, such as that a server has to be asked again."""
 
 
-def progress(*, quiet: bool = False, stream: TextIO | None = None) -> Progress:
+def progress(
+    *, quiet: bool = False, stream: TextIO | None = None, done: str = "fetched"
+) -> Progress:
     """Return what shows progress on `stream`: bars on a terminal, else lines; with `quiet` nothing.
 
     Args:
         quiet: show nothing.
         stream: else stderr.
+        done: what was done with a file, in the words of a line.
     """
     stream = sys.stderr if stream is None else stream
     if quiet:
         return Progress()
-    return Bars(stream) if stream.isatty() else Lines(stream)
+    return Bars(stream) if stream.isatty() else Lines(stream, done)
 
 
 class Lines(Progress):
-    """A line for each file that was fetched."""
+    """A line for each file that was fetched, or with which something else was `done`."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, done: str = "fetched") -> None:
         self._stream = stream
+        self._word = done
 
     def finish(self, name: str, size: int, *, fetched: bool) -> None:
         """Name a file that has come."""
         if fetched:
-            self.note(f"fetched {name}, {show_size(size)}")
+            self.note(f"{self._word} {name}, {show_size(size)}")
 
     def note(self, text: str) -> None:
         """Print a line."""

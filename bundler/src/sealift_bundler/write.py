@@ -88,7 +88,7 @@ class Draft:
                 file.writelines(pieces)
                 size = file.tell()
                 file.seek(0)
-                self._files[path] = _hash_chunks(path, size, file)
+                self._files[path] = hash_chunks(path, size, file)
         return self._files[path].sha256
 
     def add_archive(self, archive: LockedArchive, path: Path, inspection: Inspection) -> Archive:
@@ -217,7 +217,7 @@ def _share(file: BundleFile, sha256: str) -> BundleFile:
     return replace(file, sha256=sha256, chunks=(sha256,) if len(file.chunks) == 1 else file.chunks)
 
 
-def _hash_chunks(path: str, size: int, file: BinaryIO) -> BundleFile:
+def hash_chunks(path: str, size: int, file: BinaryIO) -> BundleFile:
     """Return the entry of a file of `size` bytes, read a bit at a time."""
     whole, chunks = hashlib.sha256(), []
     for start in range(0, size, CHUNK_SIZE):
@@ -260,10 +260,11 @@ def check_output(output: Path) -> None:
 
 
 @contextmanager
-def staged(output: Path) -> Iterator[Path]:
+def staged(output: Path, *, resume: bool = False) -> Iterator[Path]:
     """Make a directory beside `output`; on success it is renamed to `output`, else removed.
 
-    What a killed run has left there is removed first.
+    What a killed run has left there is removed first. With `resume` both stay as they are: what is
+    there is gone through by whoever fills it, and left for the next run where that fails.
 
     Raises:
         UsageError: `output` is no new or empty directory, or another run writes to it.
@@ -276,17 +277,18 @@ def staged(output: Path) -> Iterator[Path]:
     place = output.with_name(f".{output.name}.partial")
     with host_errors("cannot write the bundle"):
         output.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = _claim(place)
+        descriptor = _claim(place, resume=resume)
     try:
         yield place
         with host_errors("cannot put the bundle in place"):
             place.replace(output)
     finally:
-        shutil.rmtree(place, ignore_errors=True)
+        if not resume:
+            shutil.rmtree(place, ignore_errors=True)
         os.close(descriptor)
 
 
-def _claim(place: Path) -> int:
+def _claim(place: Path, *, resume: bool) -> int:
     """Make the directory, or take over an old one, and return a descriptor that locks it."""
     try:
         place.mkdir()
@@ -295,9 +297,10 @@ def _claim(place: Path) -> int:
         found = True
     descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
-        _lock(descriptor, place, found=found)
+        # Whose the files of a stick are depends on how it was mounted.
+        _lock(descriptor, place, found=found and not resume)
         _check_same(descriptor, place)
-        for old in place.iterdir():
+        for old in () if resume else place.iterdir():
             shutil.rmtree(old) if old.is_dir() and not old.is_symlink() else old.unlink()
     except BaseException:
         os.close(descriptor)
