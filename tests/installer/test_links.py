@@ -100,7 +100,7 @@ def test_a_real_interpreter_is_tried(tmp_path):
     """The one that runs the tests is at home in its own tree, whatever the answer is."""
     base = Path(sys._base_executable)  # type: ignore[attr-defined]
     scratch = tmp_path / "scratch"
-    assert isinstance(needs_wrapper(base, Path(sys.base_prefix), scratch), bool)
+    assert isinstance(needs_wrapper(base, Path(sys.base_prefix), KEY, scratch), bool)
     assert not scratch.exists()
 
 

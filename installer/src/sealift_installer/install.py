@@ -283,7 +283,7 @@ def _link_style(run: _Run, record: Record, tree: Path) -> LinkStyle:
     from sealift_installer.smoke import needs_wrapper
 
     scratch = run.prefix.new_staging(record.kind, record.name)
-    wrapper = needs_wrapper(tree / record.interpreter, tree, scratch)
+    wrapper = needs_wrapper(tree / record.interpreter, tree, record.name, scratch)
     return "wrapper" if wrapper else "symlink"
 
 

@@ -122,7 +122,8 @@ def activate(change: Change, progress: Progress | None = None) -> Changed:
         style: LinkStyle = "symlink"
         if record.interpreter is not None:
             scratch = run.prefix.new_staging(record.kind, record.name)
-            wrapped = needs_wrapper(tree / record.interpreter, tree, scratch)
+            program = tree / record.interpreter
+            wrapped = needs_wrapper(program, tree, record.name, scratch)
             style = "wrapper" if wrapped else "symlink"
         names = tuple(activation(record))
         detail = f"made {', '.join(names)} lead to it"

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sealift_installer.bytecode import unwritten
 from sealift_installer.children import heed_children
 from sealift_installer.errors import Damaged, HostError, host_errors, mismatch, printable
 from sealift_installer.prefix import remove_tree
@@ -81,7 +82,7 @@ def smoke_testing(interpreter: Path, tree: Path, name: str, prefix: Path) -> Ite
     Raises:
         HostError, Damaged: as `smoke_test` says.
     """
-    with _asked(interpreter, name) as process:
+    with unwritten(tree, name), _asked(interpreter, name) as process:
         try:
             yield
             data = _take_answer(process, name)
@@ -112,7 +113,7 @@ def _judge(data: bytes, tree: Path, name: str, prefix: Path) -> None:
         _compare(name, "the prefix in its configuration", str(prefix), configured)
 
 
-def needs_wrapper(interpreter: Path, tree: Path, scratch: Path) -> bool:
+def needs_wrapper(interpreter: Path, tree: Path, name: str, scratch: Path) -> bool:
     """Tell whether a link to `interpreter` of `tree` makes virtual environments that do not start.
 
     A virtual environment names the directory of `sys._base_executable` as its home, where the
@@ -123,6 +124,7 @@ def needs_wrapper(interpreter: Path, tree: Path, scratch: Path) -> bool:
     Args:
         interpreter: an interpreter that has passed `smoke_test`.
         tree: where it stands.
+        name: its key.
         scratch: a path on the same file system for what is tried; it is removed again.
 
     Raises:
@@ -130,7 +132,7 @@ def needs_wrapper(interpreter: Path, tree: Path, scratch: Path) -> bool:
     """
     import subprocess
 
-    with host_errors("cannot try a link to an interpreter"):
+    with host_errors("cannot try a link to an interpreter"), unwritten(tree, name):
         try:
             link = scratch / "bin" / interpreter.name
             link.parent.mkdir(parents=True)
