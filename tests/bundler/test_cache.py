@@ -131,5 +131,5 @@ def test_a_disk_that_takes_no_more_is_told_and_what_came_is_kept(tmp_path: Path)
 def test_a_folder_in_an_archives_place_is_told(tmp_path: Path) -> None:
     cache = Cache(tmp_path)
     cache.path(SHA256, "a.tar.gz").mkdir(parents=True)
-    with pytest.raises(HostError, match="cannot read the cache: Is a directory"):
+    with pytest.raises(HostError, match="a folder in the place of an archive"):
         cache.lookup(SHA256, "a.tar.gz")

@@ -18,6 +18,7 @@ from typing import BinaryIO
 
 from platformdirs import user_cache_path
 
+from sealift_bundler.kept_files import open_kept
 from sealift_installer.errors import (
     Damaged,
     HostError,
@@ -78,13 +79,21 @@ class Cache:
         path = self.path(sha256, filename)
         with host_errors("cannot read the cache"):
             try:
-                with path.open("rb") as file:
+                file = open_kept(path)
+                if file is None:
+                    return None
+                with file:
                     computed = file_sha256(file)
                     if computed == sha256:
                         return path
                     read = os.fstat(file.fileno())
             except FileNotFoundError:
                 return None
+            except IsADirectoryError:
+                raise HostError(
+                    f"there is a folder in the place of an archive: {printable(str(path))}",
+                    hint="sealift cache verify --remove takes it away",
+                ) from None
             # Another process may have put a good file in place since; that one stays.
             with suppress(FileNotFoundError):
                 if path.stat().st_ino == read.st_ino:
@@ -235,6 +244,7 @@ def _wait_for(descriptor: int, operation: int, directory: Path) -> None:
 def _remove_stale(folder: Path) -> None:
     oldest = time.time() - _STALE
     for path in folder.iterdir():
-        with suppress(FileNotFoundError):
-            if path.stat().st_mtime < oldest:
+        # What cannot be taken away stays.
+        with suppress(OSError):
+            if path.lstat().st_mtime < oldest:
                 path.unlink()

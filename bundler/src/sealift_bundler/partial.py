@@ -10,14 +10,16 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from sealift_bundler.cache import Cache, writing
+from sealift_bundler.kept_files import open_kept, read_kept
 from sealift_installer.errors import HostError, host_errors
 
 _READ = 1024 * 1024
@@ -25,6 +27,8 @@ _READ = 1024 * 1024
 _LOOK = 0.1
 # Seconds after which nobody comes back for what is not complete.
 _STALE = 30 * 24 * 60 * 60
+# Bytes of what is noted about the origin.
+_LARGEST_NOTE = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +117,7 @@ class Partial:
                 self._digest.update(block)
                 self.size += len(block)
             self.mixed = self.size > 0
-            try:
-                self.origin = _read_origin(self._note.read_bytes())
-            except FileNotFoundError:
-                self.origin = None
+            self.origin = _read_origin(read_kept(self._note, _LARGEST_NOTE))
 
     def _remember(self, origin: Origin | None) -> None:
         self.origin = origin
@@ -124,7 +125,10 @@ class Partial:
             self._note.unlink(missing_ok=True)
             return
         new = self._note.with_suffix(".new")
-        new.write_text(json.dumps(asdict(origin)))
+        # A link that somebody has put there is not followed.
+        new.unlink(missing_ok=True)
+        with new.open("x") as file:
+            file.write(json.dumps(asdict(origin)))
         new.replace(self._note)
 
 
@@ -176,9 +180,10 @@ def partial_size(cache: Cache, sha256: str) -> int:
     """Return how many bytes of an archive are here already."""
     with host_errors("cannot read the cache"):
         try:
-            return (cache.directory / "partial" / sha256).stat().st_size
+            status = (cache.directory / "partial" / sha256).lstat()
         except FileNotFoundError:
             return 0
+    return status.st_size if stat.S_ISREG(status.st_mode) else 0
 
 
 def remove_stale(cache: Cache) -> None:
@@ -187,14 +192,16 @@ def remove_stale(cache: Cache) -> None:
     folder = cache.directory / "partial"
     with host_errors("cannot write the cache"):
         for path in folder.iterdir() if folder.is_dir() else ():
-            if path.stat().st_mtime < oldest:
-                path.unlink(missing_ok=True)
+            # Another process may have adopted it since; and what is no file stays.
+            with suppress(FileNotFoundError, IsADirectoryError):
+                if path.lstat().st_mtime < oldest:
+                    path.unlink()
 
 
-def _read_origin(data: bytes) -> Origin | None:
+def _read_origin(data: bytes | None) -> Origin | None:
     try:
-        value = json.loads(data)
-    except ValueError:
+        value = json.loads(data or b"null")
+    except (ValueError, RecursionError):
         return None
     kinds = {"url": str, "validator": str | None, "size": int | None}
     if not isinstance(value, dict) or value.keys() != kinds.keys():
@@ -207,7 +214,10 @@ def _read_origin(data: bytes) -> Origin | None:
 def _locked(path: Path, waiting: Callable[[], None]) -> BinaryIO:
     while True:
         # Unbuffered: what was written is there when the process is killed.
-        file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644), "r+b", 0)
+        file = open_kept(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
+        if file is None:
+            path.unlink(missing_ok=True)
+            continue
         try:
             while not _try_lock(file):
                 waiting()

@@ -5,6 +5,7 @@ its digest first. It is for people who want their disk back, or doubt it.
 """
 
 import re
+import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sealift_bundler.cache import Cache, file_sha256
+from sealift_bundler.kept_files import open_kept, read_kept
 from sealift_bundler.sources.capture_memo import FOLDER
 from sealift_bundler.upstream import store
 from sealift_installer.errors import host_errors
@@ -61,7 +63,8 @@ def list_archives(cache: Cache) -> list[CachedFile]:
     Raises:
         HostError: it cannot be read.
     """
-    return [kept for kept in _files(cache, "archives") if _NAME.fullmatch(kept.path.name)]
+    archives = (kept for kept in _files(cache, "archives") if _NAME.fullmatch(kept.path.name))
+    return [kept for kept in archives if kept.path.is_file()]
 
 
 def needed_names(locks: Iterable[Lock]) -> dict[str, str]:
@@ -89,11 +92,12 @@ def check_archives(cache: Cache, known: Mapping[str, str], *, remove: bool = Fal
     """
     damaged: list[CachedFile] = []
     files = size = 0
-    for kept in [*list_archives(cache), *_files(cache, store.FOLDER)]:
+    archives = [kept for kept in _entries(cache, "archives") if _NAME.fullmatch(kept.path.name)]
+    evidence = [kept for kept in _entries(cache, store.FOLDER) if kept.name != store.ANSWERS]
+    for kept in [*archives, *evidence]:
         with host_errors("cannot read the cache"):
             try:
-                with kept.path.open("rb") as file:
-                    computed = file_sha256(file)
+                computed = _digest(kept.path)
             except FileNotFoundError:
                 # Another process has replaced or removed it since.
                 continue
@@ -139,21 +143,40 @@ def prune(cache: Cache, needed: Mapping[str, str], *, dry_run: bool = False) -> 
 def _content(kept: CachedFile) -> str:
     """Return the SHA-256 that a note about a captured interpreter names."""
     with host_errors("cannot read the cache"):
-        try:
-            return kept.path.read_bytes()[:64].decode("ascii", "replace")
-        except FileNotFoundError:
-            return ""
+        return (read_kept(kept.path, 64) or b"").decode("ascii", "replace")
 
 
 def _unfinished(cache: Cache, folder: str) -> Iterator[CachedFile]:
     oldest = time.time() - _UNFINISHED
     for kept in _files(cache, folder):
         with suppress(FileNotFoundError):
-            if kept.path.stat().st_mtime < oldest:
+            if kept.path.lstat().st_mtime < oldest:
                 yield kept
 
 
+def _digest(path: Path) -> str:
+    """Return the SHA-256 of a file, and no digest for what is none."""
+    try:
+        file = open_kept(path)
+    except IsADirectoryError:
+        return ""
+    except FileNotFoundError:
+        if path.is_symlink():
+            return ""
+        raise
+    if file is None:
+        return ""
+    with file:
+        return file_sha256(file)
+
+
 def _files(cache: Cache, folder: str) -> list[CachedFile]:
+    """Return what is in a folder of the cache, but for folders."""
+    found = _entries(cache, folder)
+    return [kept for kept in found if kept.path.is_symlink() or not kept.path.is_dir()]
+
+
+def _entries(cache: Cache, folder: str) -> list[CachedFile]:
     found = []
     with host_errors("cannot read the cache"):
         try:
@@ -162,12 +185,14 @@ def _files(cache: Cache, folder: str) -> list[CachedFile]:
             return []
         for path in paths:
             with suppress(FileNotFoundError):
-                if path.is_file() and not path.is_symlink():
-                    name = f"{folder}/{path.name}"
-                    found.append(CachedFile(name, path, path.stat().st_size))
+                size = path.stat().st_size if path.is_file() else 0
+                found.append(CachedFile(f"{folder}/{path.name}", path, size))
     return found
 
 
 def _remove(kept: CachedFile) -> None:
     with host_errors("cannot write the cache"):
-        kept.path.unlink(missing_ok=True)
+        if kept.path.is_dir() and not kept.path.is_symlink():
+            shutil.rmtree(kept.path)
+        else:
+            kept.path.unlink(missing_ok=True)

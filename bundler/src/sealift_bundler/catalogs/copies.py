@@ -10,8 +10,13 @@ from datetime import UTC, datetime
 
 from sealift_bundler.addresses import public_url
 from sealift_bundler.cache import Cache
+from sealift_bundler.catalogs.metadata import LIMIT
 from sealift_bundler.errors import NetworkError
+from sealift_bundler.kept_files import read_kept
 from sealift_installer.errors import host_errors, printable
+
+# Of a copy, with its head (bytes).
+_LARGEST = LIMIT + 1024 * 1024
 
 
 class CatalogCopy:
@@ -30,15 +35,12 @@ class CatalogCopy:
             HostError: the cache cannot be read.
         """
         with host_errors("cannot read the cache"):
-            try:
-                first, data = self.path.read_bytes().split(b"\n", 1)
-            except (FileNotFoundError, ValueError):
-                return None
+            first, found, data = (read_kept(self.path, _LARGEST) or b"").partition(b"\n")
         try:
-            head = json.loads(first)
+            head = json.loads(first) if found else {}
             if head["sha256"] == hashlib.sha256(data).hexdigest():
-                return data, head["etag"]
-        except (ValueError, KeyError, TypeError):
+                return data, head["etag"] if isinstance(head["etag"], str) else None
+        except (ValueError, KeyError, TypeError, RecursionError):
             pass
         return None
 

@@ -13,6 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from sealift_bundler.cache import Cache
+from sealift_bundler.kept_files import read_kept
 from sealift_bundler.sources.capture import Item
 from sealift_bundler.sources.capture_layout import Layout
 from sealift_installer.errors import host_errors
@@ -47,10 +48,8 @@ def recall(cache: Cache, name: str, filename: str) -> tuple[Path, str] | None:
         HostError: the cache cannot be read.
     """
     with host_errors("cannot read the cache"):
-        try:
-            text = (cache.directory / FOLDER / name).read_bytes()[:64].decode("ascii", "replace")
-        except FileNotFoundError:
-            return None
+        data = read_kept(cache.directory / FOLDER / name, 64)
+    text = (data or b"").decode("ascii", "replace")
     path = cache.lookup(text, filename) if SHA256.fullmatch(text) else None
     return None if path is None else (path, text)
 

@@ -9,10 +9,13 @@ import json
 from pathlib import Path
 
 from sealift_bundler.cache import Cache, unwritable
+from sealift_bundler.kept_files import read_kept
 from sealift_installer.errors import HostError, host_errors
 
 FOLDER = "evidence"
 ANSWERS = f"{FOLDER}/answers"
+# More than any file has that is kept here (bytes).
+_LARGEST = 1024 * 1024 * 1024
 
 
 class EvidenceStore:
@@ -73,7 +76,7 @@ class EvidenceStore:
             head = json.loads(first) if found else {}
             if head["sha256"] == hashlib.sha256(data).hexdigest():
                 return data, head["etag"] if isinstance(head["etag"], str) else None
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             pass
         return None
 
@@ -99,7 +102,4 @@ class EvidenceStore:
 
     def _read(self, path: Path) -> bytes | None:
         with host_errors("cannot read the cache"):
-            try:
-                return path.read_bytes()
-            except FileNotFoundError:
-                return None
+            return read_kept(path, _LARGEST)
