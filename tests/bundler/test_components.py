@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sealift_bundler.evidence import purl
+from sealift_bundler.evidence import nested, purl
 from sealift_bundler.evidence.collect import Collector
-from sealift_bundler.evidence.findings import Findings, Licensing, Part
+from sealift_bundler.evidence.findings import Findings, LicencesLeftOut, Licensing, Part
 from sealift_bundler.evidence.libraries import Libraries, identify, name_project
 from sealift_bundler.evidence.licensing import declared, holds_licence, joined
 from sealift_bundler.evidence.limits import EvidenceLimits
@@ -135,7 +135,40 @@ def test_what_is_left_out_is_named(files, limits, reason):
 def test_a_large_licence_is_named_without_being_held():
     collector = Collector(TOOL)
     collector.see_large("t/LICENSE", iter([b"x"] * 3))
-    assert collector.findings().left_out == ("t/LICENSE: too large",)
+    findings = collector.findings()
+    assert findings.left_out == ("t/LICENSE: too large",)
+    assert findings.licences_left_out == LicencesLeftOut((("t/LICENSE", "too large"),))
+
+
+def test_licences_that_are_left_out_are_told_apart():
+    files = {"b/LICENSE": b"long enough", "a/COPYING": b"also long", "x.dist-info/METADATA": b"?"}
+    findings = found(TOOL, files, licence=5)
+    assert len(findings.left_out) == 3
+    named = (("a/COPYING", "too large"), ("b/LICENSE", "too large"))
+    assert findings.licences_left_out == LicencesLeftOut(named)
+    many = found(TOOL, {f"{n:02}/LICENSE": b"long enough" for n in range(9)}, licence=5, places=4)
+    assert [path for path, _ in many.licences_left_out.named] == [f"0{n}/LICENSE" for n in range(4)]
+    assert many.licences_left_out.more == 5
+
+
+def test_licences_of_a_wheel_inside_that_are_left_out():
+    inner = wheel({"p.dist-info/LICENSE": b"long enough", "NOTICE": b"one", "COPYING": b"\0" * 30})
+    place = "python/lib/python3.13/ensurepip/_bundled/p-1-py3-none-any.whl"
+    files = {"LICENSE": b"four", place: inner}
+    findings = found(PYTHON, files, licence=5, licences=6)
+    assert findings.licences_left_out.named == (
+        (f"{place}!/COPYING", "no text"),
+        (f"{place}!/NOTICE", "too large together"),
+        (f"{place}!/p.dist-info/LICENSE", "too large"),
+    )
+
+
+def test_a_licence_of_a_wheel_that_is_too_large_to_be_held(monkeypatch):
+    monkeypatch.setattr(nested, "_FILE", 3)
+    data = wheel({"LICENSE": b"four", "a.py": b"four"})
+    collector = Collector(None)
+    assert nested.read_wheel("p.whl", data, collector.see, collector.pass_over) == ""
+    assert collector.findings().left_out == ("LICENSE: too large",)
 
 
 def test_an_archive_of_a_thousand_packages_is_cut_short():

@@ -14,8 +14,9 @@ from in_toto_attestation.predicates.provenance.v1.provenance_pb2 import Provenan
 from in_toto_attestation.v1.statement_pb2 import Statement
 from packageurl import PackageURL
 
+from sealift_bundler.draft import Draft
 from sealift_bundler.evidence.book import EvidenceBook
-from sealift_bundler.evidence.findings import Findings, LicenceFile
+from sealift_bundler.evidence.findings import Findings, LicenceFile, LicencesLeftOut
 from sealift_bundler.evidence.statements import (
     Building,
     archive_project,
@@ -24,7 +25,6 @@ from sealift_bundler.evidence.statements import (
 )
 from sealift_bundler.lock import read_lock
 from sealift_bundler.runtime_wheels import code_wheels, own_wheels
-from sealift_bundler.write import Draft
 from sealift_schemas.envelope import Envelope
 from sealift_schemas.lock import Lock, LockedArchive, LockedCatalog, LockedWheel
 from sealift_schemas.provenance import Provenance
@@ -428,6 +428,33 @@ def test_the_wheels_of_unseal_are_in_the_sbom(tmp_path):
     assert installer["hashes"][0]["content"] == hashlib.sha256(wheels[filename]).hexdigest()
     reasons = [one["value"] for one in broken["properties"] if one["name"] == "sealift:left-out"]
     assert reasons == ["not to be read as a wheel"]
+
+
+def test_a_licence_that_is_too_large_is_named_in_the_index(workshop):
+    text = b"All rights reserved.\n" * 250_000
+    workshop.tool = workshop.serve("tool-1.0.tar.gz", {**TOOL_FILES, "tool-1.0/LICENSE": text})
+    workshop.add_tool()
+    lines = (workshop.build() / "evidence/licenses/INDEX.txt").read_text("utf-8").splitlines()
+    assert lines[-1] == f"too large  {TOOL}  tool-1.0/LICENSE"
+    assert lines[5:7] == [
+        "Not in this folder are these files, which are licences by their names. Taken are at most",
+        "4 MiB of one text, 32 MiB and 4096 files of one archive. Each line: why it was left out;",
+    ]
+
+
+def test_an_index_of_what_is_left_out_counts_what_it_does_not_name(tmp_path):
+    name = "a\x1b[31m/LICENSE"
+    left_out = LicencesLeftOut(((name, "too many"),), 7)
+    draft = Draft(tmp_path, lock_of(locked()))
+    book = EvidenceBook(draft, Building(lock_of(locked()), 1))
+    book.add_archive(locked(), Findings(licences_left_out=left_out))
+    book.finish(())
+    lines = (tmp_path / "evidence/licenses/INDEX.txt").read_text("utf-8").splitlines()
+    archive = locked().name
+    assert lines[-2:] == [
+        rf"too many  {archive}  a\x1b[31m/LICENSE",
+        f"7 more  {archive}  not named here",
+    ]
 
 
 def test_what_archives_hold_cannot_break_the_documents(tmp_path):

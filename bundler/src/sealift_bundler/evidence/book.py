@@ -4,11 +4,12 @@ It speaks of the archives and is made before the manifest, which lists its files
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from itertools import chain
+from collections.abc import Iterator, Mapping, Sequence
 
+from sealift_bundler.draft import Draft
 from sealift_bundler.evidence.collect import Collector
 from sealift_bundler.evidence.findings import Findings
+from sealift_bundler.evidence.limits import EVIDENCE_LIMITS, MIB
 from sealift_bundler.evidence.nested import read_wheel
 from sealift_bundler.evidence.sbom import PATH as SBOM_PATH
 from sealift_bundler.evidence.sbom import Sbom
@@ -19,7 +20,6 @@ from sealift_bundler.evidence.statements import (
     policy_text,
 )
 from sealift_bundler.sign import Signer, make_signatures
-from sealift_bundler.write import Draft
 from sealift_installer.errors import printable
 from sealift_schemas import provenance, vsa
 from sealift_schemas.envelope import LongEnvelope
@@ -34,6 +34,13 @@ _INDEX_HEAD = """\
 The licence texts that stand in the archives and wheels of this bundle, as they are
 there. Each line: the file in this folder without .txt, which is the SHA-256 of the
 text; the archive or wheel; where it stands in it. The texts are their authors'.
+
+"""
+_LEFT_OUT_HEAD = f"""
+Not in this folder are these files, which are licences by their names. Taken are at most
+{EVIDENCE_LIMITS.licence // MIB} MiB of one text, {EVIDENCE_LIMITS.licences // MIB} MiB and \
+{EVIDENCE_LIMITS.licence_files} files of one archive. Each line: why it was left out;
+the archive or wheel; where it stands in it.
 
 """
 
@@ -53,6 +60,8 @@ class EvidenceBook:
         self._texts: set[str] = set()
         # Archive or wheel, place in it, digest: sorted so, a person finds an archive's texts together.
         self._index: list[tuple[str, str, str]] = []
+        # Archive or wheel, place in it, reason.
+        self._left_out: list[tuple[str, str, str]] = []
 
     def add_archive(self, archive: LockedArchive, found: Findings) -> None:
         """Take an archive's findings; its licence texts are written at once.
@@ -72,7 +81,7 @@ class EvidenceBook:
         for filename in sorted(wheels):
             data = wheels[filename]
             collector = Collector(None)
-            reason = read_wheel(filename, data, collector.see)
+            reason = read_wheel(filename, data, collector.see, collector.pass_over)
             found = collector.findings(*([reason] if reason else []))
             self._sbom.add_wheel(filename, hashlib.sha256(data).hexdigest(), found)
             self._add_licences(filename, found)
@@ -88,9 +97,8 @@ class EvidenceBook:
             HostError: they cannot be written, or a signer's device does not work.
         """
         digests = {SBOM_PATH: self._draft.add_pieces(SBOM_PATH, self._sbom.pieces())}
-        if self._index:
-            lines = (f"{sha256}  {name}  {path}\n" for name, path, sha256 in sorted(self._index))
-            pieces = (line.encode("utf-8") for line in chain((_INDEX_HEAD,), lines))
+        if self._index or self._left_out:
+            pieces = (line.encode("utf-8") for line in self._index_lines())
             digests[INDEX] = self._draft.add_pieces(INDEX, pieces)
         # A statement is about something.
         if not builders or not self._building.lock.archives:
@@ -98,6 +106,15 @@ class EvidenceBook:
         self._draft.add_bytes(vsa.POLICY_PATH, policy_text())
         self._sign(provenance.PATH, make_provenance(self._building, digests), builders)
         self._sign(vsa.PATH, make_summary(self._building), builders)
+
+    def _index_lines(self) -> Iterator[str]:
+        yield _INDEX_HEAD
+        for name, path, sha256 in sorted(self._index):
+            yield f"{sha256}  {name}  {path}\n"
+        if self._left_out:
+            yield _LEFT_OUT_HEAD
+        for name, path, reason in sorted(self._left_out):
+            yield f"{reason}  {name}  {path}\n"
 
     def _sign(self, path: str, statement: Provenance | Summary, builders: Sequence[Signer]) -> None:
         # What is signed begins with the size; to write it twice takes less than to hold it twice.
@@ -115,3 +132,7 @@ class EvidenceBook:
         self._index += [
             (name, printable(licence.path), licence.sha256) for licence in found.licences
         ]
+        left_out = found.licences_left_out
+        self._left_out += [(name, printable(path), reason) for path, reason in left_out.named]
+        if left_out.more:
+            self._left_out.append((name, "not named here", f"{left_out.more} more"))

@@ -11,7 +11,7 @@ from dataclasses import replace
 from sealift_bundler.evidence import purl
 from sealift_bundler.evidence.findings import Findings, LicenceFile, Licensing, Part
 from sealift_bundler.evidence.libraries import MAGICS, Libraries
-from sealift_bundler.evidence.licensing import holds_licence, is_python_licence
+from sealift_bundler.evidence.licensing import Unread, holds_licence, is_python_licence
 from sealift_bundler.evidence.limits import EVIDENCE_LIMITS, EvidenceLimits
 from sealift_bundler.evidence.metadata import read_distribution, read_package, read_vendored
 from sealift_bundler.evidence.nested import read_wheel
@@ -49,6 +49,7 @@ class Collector:
         interpreter = archive is not None and archive.kind == "interpreter"
         self._libraries = Libraries(unknown=interpreter)
         self._left_out: list[str] = []
+        self._unread = Unread(limits.places)
 
     def see(self, name: str, data: bytes) -> None:
         """Look at a file of the archive that is held as a whole."""
@@ -80,8 +81,12 @@ class Collector:
             return
         for _ in whole:
             pass
+        self.pass_over(name)
+
+    def pass_over(self, name: str) -> None:
+        """Take note of a file that is too large to be looked at."""
         if holds_licence(name):
-            self._leave(name, "too large")
+            self._leave_licence(name, "too large")
 
     def findings(self, *left_out: str) -> Findings:
         """Return what was found in all that was seen; `left_out` is added to what was not taken."""
@@ -98,20 +103,21 @@ class Collector:
             own=self._own,
             parts=tuple(parts[: self._limits.parts]),
             left_out=(*self._left_out, *left_out),
+            licences_left_out=self._unread.all(),
         )
 
     def _keep(self, name: str, data: bytes) -> None:
         limits = self._limits
         if b"\0" in data:
-            self._leave(name, "no text")
+            self._leave_licence(name, "no text")
         elif len(data) > limits.licence:
-            self._leave(name, "too large")
+            self._leave_licence(name, "too large")
         elif len(self._licences) >= limits.licence_files:
-            self._leave(name, "too many")
+            self._leave_licence(name, "too many")
         elif data.strip():
             sha256 = hashlib.sha256(data).hexdigest()
             if sha256 not in self._texts and self._held + len(data) > limits.licences:
-                self._leave(name, "too large together")
+                self._leave_licence(name, "too large together")
                 return
             if self._texts.setdefault(sha256, data) is data:
                 self._held += len(data)
@@ -146,7 +152,7 @@ class Collector:
         """Look into a wheel that an interpreter carries, as ensurepip does."""
         path = self._inside + name
         inner = Collector(None, f"{path}!/", self._limits)
-        reason = read_wheel(name, data, inner.see)
+        reason = read_wheel(name, data, inner.see, inner.pass_over)
         if reason:
             self._leave(name, reason)
         found = inner.findings()
@@ -165,16 +171,23 @@ class Collector:
         )
         self._add([part])
         self._left_out += found.left_out
+        self._unread.add_all(found.licences_left_out)
         for licence in found.licences:
             text = found.texts[licence.sha256]
             if licence.sha256 in self._texts or self._held + len(text) <= self._limits.licences:
                 if self._texts.setdefault(licence.sha256, text) is text:
                     self._held += len(text)
                 self._licences.append(licence)
+            else:
+                self._leave_licence(licence.path.removeprefix(self._inside), "too large together")
 
     def _add(self, parts: list[Part]) -> None:
         # One more than counts, so that it is seen that there are more.
         self._parts += parts[: max(self._limits.parts + 1 - len(self._parts), 0)]
+
+    def _leave_licence(self, name: str, reason: str) -> None:
+        self._leave(name, reason)
+        self._unread.add(self._inside + name, reason)
 
     def _leave(self, name: str, reason: str) -> None:
         if len(self._left_out) < self._limits.places:

@@ -16,6 +16,17 @@ class LicenceFile:
 
 
 @dataclass(frozen=True, slots=True)
+class LicencesLeftOut:
+    """Files that are licences by their names and were not taken: where and why, and how many more.
+
+    `named` are pairs of the path in the archive and the reason.
+    """
+
+    named: tuple[tuple[str, str], ...] = ()
+    more: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Licensing:
     """What is said about a component's licence: an SPDX expression, else names as they stand there.
 
@@ -64,7 +75,8 @@ class Findings:
     """All that was found in one archive.
 
     `own` is what the archive says about itself, `texts` the bytes of the licences by SHA-256,
-    `left_out` what was not taken, each with the reason.
+    `left_out` what was not taken, each with the reason; `licences_left_out` are those among it that
+    may be licences.
     """
 
     licences: tuple[LicenceFile, ...] = ()
@@ -72,6 +84,7 @@ class Findings:
     own: Part | None = None
     parts: tuple[Part, ...] = ()
     left_out: tuple[str, ...] = ()
+    licences_left_out: LicencesLeftOut = LicencesLeftOut()
 
 
 def word(text: object) -> str | None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
-from sealift_bundler.evidence.findings import Licensing, word
+from sealift_bundler.evidence.findings import LicencesLeftOut, Licensing, word
 
 # The usual names, alone or with a hyphen, dot, underscore or digit behind them.
 _NAME = re.compile(
@@ -28,6 +28,33 @@ _PYTHON = (
     b"CNRI LICENSE AGREEMENT FOR PYTHON 1.6.1",
 )
 _CLASSIFIER = "License :: "
+
+
+class Unread:
+    """Licences that are not taken: so many are named, the rest is counted.
+
+    Args:
+        most: how many are named.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._named: list[tuple[str, str]] = []
+        self._more = 0
+
+    def add(self, path: str, reason: str) -> None:
+        """Add one by its path in the archive, and why it is not taken."""
+        self.add_all(LicencesLeftOut(((path, reason),)))
+
+    def add_all(self, others: LicencesLeftOut) -> None:
+        """Add those of an archive inside of this one."""
+        room = max(self._most - len(self._named), 0)
+        self._named += others.named[:room]
+        self._more += len(others.named[room:]) + others.more
+
+    def all(self) -> LicencesLeftOut:
+        """Return all of them by path."""
+        return LicencesLeftOut(tuple(sorted(self._named)), self._more)
 
 
 def holds_licence(path: str) -> bool:

@@ -28,15 +28,23 @@ class _Bytes:
         return io.BytesIO(self._data)
 
 
-def read_wheel(name: str, data: bytes, see: Callable[[str, bytes], None]) -> str:
+def read_wheel(
+    name: str, data: bytes, see: Callable[[str, bytes], None], leave: Callable[[str], None]
+) -> str:
     """Hand each file of the wheel to `see`, and return why not all of them could be read, or "".
+
+    Of a file that is too large to be held `leave` is told the name.
 
     A wheel in an archive is data of that archive: one that is malformed makes it no less whole.
     """
     try:
         for member in read_members("zip", _Bytes(name, data)):
-            if member.type == "file" and member.size <= _FILE:
+            if member.type != "file":
+                continue
+            if member.size <= _FILE:
                 see(member.name, b"".join(member.data))
+            else:
+                leave(member.name)
     except Damaged:
         return "not to be read as a wheel"
     return ""
