@@ -188,8 +188,10 @@ def test_a_rotation_from_end_to_end(site, capsys):
     assert newest(site).version == 1
     assert site.sealift("root", "sign", "--key", "d") == 0
     shown = capsys.readouterr()
-    assert f"  root: - {ident(site, 'c')[:16]} (c)" in shown.err
-    assert "  stream site: epoch 1 -> 2" in shown.err
+    assert "signing root version 2, made " in shown.err
+    assert f"  changes root: - {ident(site, 'c')[:16]} (c)\n" in shown.err
+    assert "  changes stream site: epoch 1 -> 2\n" in shown.err
+    assert "  root: 2 of 3\n" in shown.err
     assert "needs 2 of the root keys of version 2: 1 missing" in shown.err
     assert site.sealift("root", "sign", "--key", "a", "--key", "b") == 0
     shown = capsys.readouterr()
@@ -205,6 +207,38 @@ def test_a_rotation_from_end_to_end(site, capsys):
     assert site.sealift("verify", bundle, "--json") == 0
     out = capsys.readouterr().out
     assert json.loads(out[out.index("{") :])["root"]["version"] == 2
+
+
+def test_who_signs_sees_first_what_it_is(site, capsys):
+    """All of it, for there may be nothing to compare it with: no version before, or not here."""
+    bob, _ = take_away(site, "b"), take_away(site, "c")
+    assert root_init(site, "--threshold", "2", "--threshold", "release=3", "--scheme", "p256") == 0
+    shutil.copy(site.site / "root" / "1.root.draft.json", bob)
+    capsys.readouterr()
+    # Before the key is asked for, on a terminal before the passphrase.
+    assert site.sealift("root", "sign", "1.root.draft.json", "--key", "none", cwd=bob) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == (
+        "signing root version 1, made 2023-11-14T22:13:20Z, expires never: 1.root.draft.json"
+    )
+    ids = sorted(ident(site, name)[:16] for name in ("a", "b", "c"))
+    keys = [f"    {name}  ecdsa-sha2-nistp256" for name in ids]
+    roles = ["  root: 2 of 3", *keys, "  release: 3 of 3", *keys, "  builder: 1 of 3", *keys]
+    assert lines[1:13] == roles
+    assert lines[13] == "  schemes: ecdsa-sha2-nistp256"
+    assert lines[-2].startswith("error: there is no key")
+    words = ["root", "sign", "1.root.draft.json", "--key", "b"]
+    assert site.sealift(*words, "--quiet", cwd=bob) == 0
+    assert capsys.readouterr().err == ""
+    assert site.sealift("root", "merge", bob / "1.root.draft.json") == 0
+    assert site.sealift("root", "rotate", "--add", "release=d", "--key", "a") == 0
+    shutil.copy(site.site / "root" / "2.root.draft.json", bob)
+    capsys.readouterr()
+    assert site.sealift("root", "sign", "2.root.draft.json", "--key", "b", cwd=bob) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("signing root version 2, ")
+    assert lines[1] == "  what it changes is not known here, without 1.root.dsse.json beside it"
+    assert "  release: 3 of 4" in lines
 
 
 def test_show_tells_everything_of_every_version(site, capsys):

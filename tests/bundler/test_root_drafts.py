@@ -4,15 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from sealift_bundler import root_drafts
 from sealift_bundler.keys import KeyFiles, create_key, keyid
-from sealift_bundler.root_drafts import (
-    create_draft,
-    draft_path,
-    find_draft,
-    merge_drafts,
-    read_draft,
-    sign_draft,
-)
+from sealift_bundler.root_draft_file import draft_path, find_draft, read_draft
+from sealift_bundler.root_drafts import create_draft, merge_drafts
 from sealift_bundler.root_plan import RootChanges, RootPlan, first_root, next_root
 from sealift_bundler.root_publish import publish, walk_chain
 from sealift_bundler.roots import newest_root, read_roots
@@ -65,6 +60,11 @@ def carried(folder, place, *, whole=True):
     for path in folder.iterdir() if whole else [draft_path(folder, 2)]:
         shutil.copy(path, place)
     return draft_path(place, 2)
+
+
+def sign_draft(path, keys, output=None):
+    """Sign the draft at `path` as it is now."""
+    return root_drafts.sign_draft(read_draft(path), keys, output)
 
 
 def test_both_thresholds_are_needed(folder, signers):
@@ -225,9 +225,30 @@ def test_the_version_beside_must_be_the_one_before(folder):
         read_draft(draft_path(folder, 4))
 
 
-def test_a_folder_that_is_not_there(tmp_path, signers):
+def test_what_is_signed_is_what_was_shown(folder, signers, tmp_path):
+    """Whoever carries the draft could else put another one in its place in the meantime."""
+    path = carried(folder, tmp_path / "stick")
+    shown = read_draft(path)
+    other = replace(shown.root, expires="2030-01-01T00:00:00Z")
+    path.write_bytes(Envelope(other.encode(), PAYLOAD_TYPE, ()).encode())
+    before = path.read_bytes()
+    for output in (None, tmp_path / "out.json"):
+        with pytest.raises(Damaged, match="the draft has changed since it was shown"):
+            root_drafts.sign_draft(shown, [signers["a"]], output)
+    assert path.read_bytes() == before
+    assert not (tmp_path / "out.json").exists()
+
+
+def test_a_signature_that_came_after_it_was_shown_is_kept(folder, signers):
+    shown = read_draft(find_draft(folder))
+    sign_draft(find_draft(folder), [signers["b"]])
+    assert missing(root_drafts.sign_draft(shown, [signers["a"]])) == [(1, 0), (2, 0)]
+
+
+def test_a_folder_that_is_not_there(folder, tmp_path, signers):
+    path = tmp_path / "none" / "2.root.draft.json"
     with pytest.raises(HostError, match="cannot open the folder of the draft"):
-        sign_draft(tmp_path / "none" / "2.root.draft.json", [signers["a"]])
+        root_drafts.sign_draft(replace(read_draft(find_draft(folder)), path=path), [signers["a"]])
     assert find_draft(tmp_path / "none") is None
 
 

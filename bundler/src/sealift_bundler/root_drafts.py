@@ -7,94 +7,27 @@ alone, by its first complete set of signatures; from then on it never changes.
 
 import fcntl
 import os
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from sealift_bundler.keys import keyid
+from sealift_bundler.root_draft_file import (
+    Draft,
+    check_signatures,
+    draft_path,
+    find_previous,
+    no_say,
+    read_draft,
+)
 from sealift_bundler.roots import list_roots
 from sealift_bundler.schema import check_documents
 from sealift_bundler.sign.signer import Signer, check_clock, sign_envelope
 from sealift_installer.durable import write_durably
-from sealift_installer.errors import (
-    Damaged,
-    HostError,
-    Untrusted,
-    UsageError,
-    documents_damaged,
-    host_errors,
-    mismatch,
-)
-from sealift_installer.limits import LIMITS
-from sealift_installer.trust.keys import check_key, verify_signature
-from sealift_schemas.draft import read_draft as read_document
-from sealift_schemas.envelope import Envelope, Signature
+from sealift_installer.errors import Damaged, HostError, UsageError, host_errors
+from sealift_schemas.envelope import Envelope
 from sealift_schemas.root import PAYLOAD_TYPE, Root
-
-NAME = re.compile(r"([1-9][0-9]{0,3})\.root\.draft\.json")
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What one version asks of a draft's signatures: `threshold` distinct ones of its root keys.
-
-    `signed` and `unsigned` are the ids of those keys.
-    """
-
-    version: int
-    threshold: int
-    signed: tuple[str, ...]
-    unsigned: tuple[str, ...]
-
-    @property
-    def missing(self) -> int:
-        """How many more signatures are needed."""
-        return max(self.threshold - len(self.signed), 0)
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A draft that was read: its signatures verify, as far as their keys are known.
-
-    `previous` is the version before it, from the file beside the draft; None if it is the first
-    version or the file is not there.
-    """
-
-    path: Path
-    envelope: Envelope
-    root: Root
-    previous: Root | None
-
-    @property
-    def wanted(self) -> tuple[Wanted, ...]:
-        """What each version asks for: the one before first, then the draft's own."""
-        roots = [root for root in (self.previous, self.root) if root is not None]
-        return tuple(_wanted(root, self.envelope) for root in roots)
-
-    @property
-    def complete(self) -> bool:
-        """Whether all thresholds stand. False where the version before is not known."""
-        known = self.previous is not None or self.root.version == 1
-        return known and not any(wanted.missing for wanted in self.wanted)
-
-
-def draft_path(directory: Path, version: int) -> Path:
-    """Return where the draft of a version is kept."""
-    return directory / f"{version}.root.draft.json"
-
-
-def find_draft(directory: Path) -> Path | None:
-    """Return the draft of the version that comes next in `directory`, or None.
-
-    Raises:
-        HostError: the directory cannot be looked at.
-    """
-    with host_errors("cannot read the roots"):
-        versions = [version for version, _ in list_roots(directory)]
-        path = draft_path(directory, max(versions, default=0) + 1)
-        return path if path.exists() else None
 
 
 def create_draft(directory: Path, root: Root, signers: Sequence[Signer] = ()) -> Draft:
@@ -107,7 +40,7 @@ def create_draft(directory: Path, root: Root, signers: Sequence[Signer] = ()) ->
     """
     check_clock(root.created, "the root")
     path = draft_path(directory, root.version)
-    draft = Draft(path, Envelope(root.encode(), PAYLOAD_TYPE, ()), root, _previous(path, root))
+    draft = Draft(path, Envelope(root.encode(), PAYLOAD_TYPE, ()), root, find_previous(path, root))
     check_documents("root", [(path.name, draft.envelope.payload)])
     signed = _signed(draft, signers)
     with host_errors("cannot write the draft"):
@@ -118,34 +51,21 @@ def create_draft(directory: Path, root: Root, signers: Sequence[Signer] = ()) ->
     return signed
 
 
-def read_draft(path: Path) -> Draft:
-    """Read the draft at `path`, which may have any name.
+def sign_draft(shown: Draft, signers: Sequence[Signer], output: Path | None = None) -> Draft:
+    """Add the signatures of `signers` to a draft, or write it with them to `output`.
 
-    Raises:
-        Untrusted: a signature does not verify, or a key has another id than it claims.
-        Damaged: it is none, or its root is malformed.
-        HostError: it cannot be read.
-    """
-    with host_errors("cannot read the draft"), path.open("rb") as file:
-        data = file.read(LIMITS.root + 1)
-    with documents_damaged(str(path)):
-        envelope = read_document(data, what=path.name, limit=LIMITS.root)
-        root = Root.read(envelope.payload, what=path.name, limit=LIMITS.root)
-    for name, key in root.keys.items():
-        check_key(name, key)
-    draft = Draft(path, envelope, root, _previous(path, root))
-    check_signatures(draft, envelope.signatures)
-    return draft
-
-
-def sign_draft(path: Path, signers: Sequence[Signer], output: Path | None = None) -> Draft:
-    """Add the signatures of `signers` to the draft at `path`, or write it with them to `output`.
+    Args:
+        shown: the draft as its signers have seen it. Its file may have got signatures since.
+        signers: whose signatures are made.
+        output: a file for the signed copy; the draft is then only read.
 
     Raises:
         UsageError: a signer has no say in it.
+        Damaged: the file is another draft by now.
         RefusedByPolicy: the draft's time is more than a day ahead of the clock.
         Untrusted, Damaged, HostError: as `read_draft`, or it cannot be written.
     """
+    path = shown.path
     place = path if output is None else output
     if output is None and path.exists() and not os.access(path.parent, os.W_OK):
         raise HostError(
@@ -153,6 +73,11 @@ def sign_draft(path: Path, signers: Sequence[Signer], output: Path | None = None
         )
     with hold(place.parent):
         draft = read_draft(path)
+        if draft.envelope.payload != shown.envelope.payload:
+            raise Damaged(
+                f"the draft has changed since it was shown: {path}",
+                hint="nothing was signed; look at it again with `sealift root show FILE`",
+            )
         check_clock(draft.root.created, "the root")
         signed = _signed(draft, signers)
         if output is not None and output.exists():
@@ -215,54 +140,18 @@ def _refuse_draft(path: Path) -> None:
         )
 
 
-def _previous(path: Path, root: Root) -> Root | None:
-    """Return the version before `root` from the file beside `path`, if it is there."""
-    if root.version == 1:
-        return None
-    file = path.with_name(f"{root.version - 1}.root.dsse.json")
-    if not file.exists():
-        return None
-    with host_errors("cannot read the root"):
-        data = file.read_bytes()
-    with documents_damaged(str(file)):
-        envelope = Envelope.read(data, what=file.name, limit=LIMITS.root)
-        previous = Root.read(envelope.payload, what=file.name, limit=LIMITS.root)
-    if previous.version != root.version - 1:
-        message = f"the file holds another version than its name says: {file}"
-        raise Damaged(mismatch(message, root.version - 1, previous.version))
-    for name, key in previous.keys.items():
-        check_key(name, key)
-    return previous
-
-
-def _wanted(root: Root, envelope: Envelope) -> Wanted:
-    role = root.roles["root"]
-    by = {signature.keyid for signature in envelope.signatures}
-    signed = tuple(key for key in role.keys if key in by)
-    return Wanted(
-        root.version, role.threshold, signed, tuple(key for key in role.keys if key not in by)
-    )
-
-
 def _signed(draft: Draft, signers: Sequence[Signer]) -> Draft:
     for signer in signers:
         name = keyid(signer.public)
         if not any(name in (*wanted.signed, *wanted.unsigned) for wanted in draft.wanted):
             raise UsageError(
                 f"the key has no say in root version {draft.root.version}: {name}",
-                hint=_no_say(draft),
+                hint=no_say(draft),
             )
     envelope = sign_envelope(
         draft.envelope.payload, PAYLOAD_TYPE, signers, draft.envelope.signatures
     )
     return replace(draft, envelope=envelope)
-
-
-def _no_say(draft: Draft) -> str:
-    before = draft.root.version - 1
-    if before and draft.previous is None:
-        return f"a root key of version {before} signs where {before}.root.dsse.json lies beside"
-    return "the keys of the role `root` sign roots: those of the version before, and its own"
 
 
 def _merged(draft: Draft, other: Draft) -> Draft:
@@ -273,30 +162,6 @@ def _merged(draft: Draft, other: Draft) -> Draft:
     added = [one for one in other.envelope.signatures if one.keyid not in existing]
     envelope = sign_envelope(draft.envelope.payload, PAYLOAD_TYPE, (), (*existing.values(), *added))
     return replace(draft, envelope=envelope)
-
-
-def check_signatures(
-    draft: Draft, signatures: Iterable[Signature], *, strangers: bool = True
-) -> None:
-    """Check the signatures, and unless `strangers` that all of them are by keys with a say.
-
-    Where the version before is not at hand, a stranger may be one of its keys.
-
-    Raises:
-        Untrusted: one does not verify, or is a stranger's.
-    """
-    strangers = strangers or (draft.previous is None and draft.root.version > 1)
-    keys = {**(draft.previous.keys if draft.previous else {}), **draft.root.keys}
-    ours = {name for wanted in draft.wanted for name in (*wanted.signed, *wanted.unsigned)}
-    data = draft.envelope.signed_bytes
-    for one in signatures:
-        if one.keyid in keys and not verify_signature(keys[one.keyid], one.signature, data):
-            raise Untrusted(f"a signature of {draft.path} does not verify: key {one.keyid}")
-        if one.keyid not in ours and not strangers:
-            raise Untrusted(
-                f"a signature of the draft is by a key that has no say in it: {one.keyid}",
-                hint=_no_say(draft),
-            )
 
 
 def _write(path: Path, envelope: Envelope) -> None:

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from sealift_bundler.root_drafts import Draft, check_signatures, draft_path, hold
+from sealift_bundler.root_draft_file import Draft, check_signatures, draft_path
+from sealift_bundler.root_drafts import hold
 from sealift_bundler.roots import RootFile, read_roots
 from sealift_bundler.schema import check_documents
 from sealift_installer.durable import write_durably

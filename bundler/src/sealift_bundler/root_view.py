@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sealift_bundler.keys import PUBLIC_SUFFIX, keyid, load_public
-from sealift_bundler.root_drafts import Draft, Wanted
+from sealift_bundler.root_draft_file import Draft, Wanted
 from sealift_bundler.root_plan import describe_changes
 from sealift_bundler.roots import RootFile
 from sealift_installer.errors import SealiftError, host_errors
@@ -112,10 +112,28 @@ def draft_lines(draft: Draft, names: KeyNames) -> list[str]:
     """Return a draft for people."""
     return [
         f"draft of version {_heading(draft.root)}: {draft.path}",
-        *(f"  changes {line}" for line in change_lines(draft, names)),
-        *_content_lines(draft.root, names),
+        *_said_lines(draft, names),
         *missing_lines(draft, names),
     ]
+
+
+def signing_lines(draft: Draft, names: KeyNames) -> list[str]:
+    """Return what somebody signs who signs a draft, for people: what it changes, and all it says."""
+    before = draft.root.version - 1
+    unknown = bool(before) and draft.previous is None
+    return [
+        f"signing root version {_heading(draft.root)}: {draft.path}",
+        *(
+            [f"  what it changes is not known here, without {before}.root.dsse.json beside it"]
+            * unknown
+        ),
+        *_said_lines(draft, names),
+    ]
+
+
+def _said_lines(draft: Draft, names: KeyNames) -> list[str]:
+    changes = [f"  changes {line}" for line in change_lines(draft, names)]
+    return [*changes, *_content_lines(draft.root, names)]
 
 
 def change_lines(draft: Draft, names: KeyNames) -> list[str]:

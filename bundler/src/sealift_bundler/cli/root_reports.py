@@ -8,7 +8,7 @@ from sealift_bundler.cli.common import reporter, say, say_json
 
 if TYPE_CHECKING:
     from sealift_bundler.membership import Member
-    from sealift_bundler.root_drafts import Draft
+    from sealift_bundler.root_draft_file import Draft
     from sealift_bundler.root_view import KeyNames
     from sealift_bundler.roots import RootFile
     from sealift_bundler.site import Site
@@ -48,7 +48,7 @@ def show_roots(
         Untrusted: a version is not signed as it must be: its hash is then not to be shown.
         Damaged, HostError: one is malformed or cannot be read.
     """
-    from sealift_bundler.root_drafts import read_draft
+    from sealift_bundler.root_draft_file import read_draft
     from sealift_bundler.root_publish import signers_of, walk_chain
     from sealift_bundler.root_view import (
         describe_draft,

@@ -200,8 +200,9 @@ def root_sign(  # noqa: PLR0913 - the options of the command
     quiet: Quiet = False,
 ) -> None:
     """Sign a draft of a root: in the site, or a copy of it on another machine."""
-    from sealift_bundler.root_drafts import find_draft, read_draft, sign_draft
-    from sealift_bundler.root_view import KeyNames, change_lines
+    from sealift_bundler.root_draft_file import find_draft, read_draft
+    from sealift_bundler.root_drafts import sign_draft
+    from sealift_bundler.root_view import KeyNames, signing_lines
     from sealift_bundler.sign.references import open_signer
     from sealift_bundler.site import KEYS_NAME, find_site
 
@@ -215,12 +216,11 @@ def root_sign(  # noqa: PLR0913 - the options of the command
     directory = place or Path.cwd()
     report = reporter(quiet=quiet)
     draft = read_draft(path)
-    report(f"signing root version {draft.root.version}: {path}")
-    for line in change_lines(draft, KeyNames.read(directory / KEYS_NAME)):
-        report(f"  {line}")
+    for line in signing_lines(draft, KeyNames.read(directory / KEYS_NAME)):
+        report(line)
     ask = passphrase_source(passphrase_file, passphrase_fd)
     signers = [open_signer(name, directory, ask) for name in key]
-    signed = sign_draft(path, signers, output)
+    signed = sign_draft(draft, signers, output)
     if here is not None and signed.path.absolute().parent == here.roots.absolute():
         settle(here, signed, as_json=as_json, quiet=quiet)
     else:
@@ -239,7 +239,8 @@ def root_merge(
     quiet: Quiet = False,
 ) -> None:
     """Add the signatures that copies of the draft got on other machines."""
-    from sealift_bundler.root_drafts import find_draft, merge_drafts
+    from sealift_bundler.root_draft_file import find_draft
+    from sealift_bundler.root_drafts import merge_drafts
 
     here = open_site(site)
     path = find_draft(here.roots)
@@ -259,7 +260,7 @@ def root_show(
 ) -> None:
     """Show every root version and the draft: keys, thresholds, SHA-256, and who has signed."""
     from sealift_bundler import roots
-    from sealift_bundler.root_drafts import find_draft
+    from sealift_bundler.root_draft_file import find_draft
     from sealift_bundler.root_view import KeyNames
     from sealift_bundler.site import KEYS_NAME
 
