@@ -106,9 +106,14 @@ class _Chunks:
             Damaged, HostError: the first chunk, in the order of the files, that is another one or
                 cannot be read.
         """
-        threads = [threading.Thread(target=self._run) for _ in range(self._threads - 1)]
-        for thread in threads:
-            thread.start()
+        threads = []
+        for _ in range(self._threads - 1):
+            thread = threading.Thread(target=self._run)
+            try:
+                thread.start()
+            except RuntimeError:
+                break  # the system allows no more: those that are there do it all
+            threads.append(thread)
         self._run()
         for thread in threads:
             thread.join()
