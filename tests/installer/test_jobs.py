@@ -5,6 +5,7 @@ import gc
 import os
 import re
 import resource
+import select
 import signal
 import subprocess
 import sys
@@ -12,12 +13,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from shutil import copytree
+from typing import Any
 
 import pytest
 
 from sealift_installer import install as verb
+from sealift_installer import jobs as jobs_module
 from sealift_installer import stage as stage_module
 from sealift_installer import stages
+from sealift_installer.cores import count_cores
 from sealift_installer.errors import Damaged, HostError, SealiftError
 from sealift_installer.install import InstallOptions
 from sealift_installer.jobs import Jobs
@@ -144,15 +148,92 @@ def test_what_they_say_is_said():
     assert said.said == [("step", "a", "extract"), ("note", "x" * 100_000), ("warn", "é")]
 
 
-def test_one_that_somebody_ends_is_said():
+@pytest.mark.parametrize(("number", "by"), [("SIGKILL", "signal 9"), ("SIGTERM", "somebody")])
+def test_one_that_is_ended_while_it_works_is_said(number: str, by: str):
     def killed(_: Progress) -> Staged:
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), signal.Signals[number])
         return NOTHING
 
     with Jobs({"a": killed, "b": staged(2)}, 2, Silence()) as jobs:
-        with pytest.raises(HostError, match="the process that installs a was ended by somebody"):
+        with pytest.raises(HostError, match=f"the process that installs a was ended by {by}$"):
             jobs.result("a")
         assert jobs.result("b").relocated == 2
+
+
+def wait_for(states: str, process: int) -> None:
+    while Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in states:
+        time.sleep(0.001)
+
+
+def end_idle(jobs: Jobs) -> None:
+    """Kill every worker once it waits for an order, and has said what it has to say."""
+    for pipe, worker in jobs._workers.items():
+        while not select.select([pipe], [], [], 0)[0]:
+            time.sleep(0.001)
+        wait_for("S", worker.process)
+        os.kill(worker.process, signal.SIGKILL)
+        wait_for("Z", worker.process)
+
+
+@pytest.mark.parametrize("most", [1, 2])
+def test_one_that_is_killed_while_it_waits_takes_nothing_with_it(most: int):
+    stages = {str(number): staged(number) for number in range(7)}
+    with Jobs(stages, most, Silence()) as jobs:
+        for number in range(7):
+            if number in {0, 3}:
+                end_idle(jobs)
+            assert jobs.result(str(number)).relocated == number
+
+
+def test_one_that_is_killed_before_it_begins_is_replaced(monkeypatch: pytest.MonkeyPatch):
+    parent, work, left = os.getpid(), jobs_module._work, [2]
+
+    def killed(*arguments: Any) -> None:
+        left[0] > 0 and os.kill(os.getpid(), signal.SIGKILL)
+        work(*arguments)
+
+    fork = os.fork
+
+    def count() -> int:
+        process = fork()
+        left[0] -= os.getpid() == parent
+        return process
+
+    monkeypatch.setattr(jobs_module, "_work", killed)
+    monkeypatch.setattr(os, "fork", count)
+    said = Said()
+    with Jobs({str(number): staged(number) for number in range(3)}, 2, said) as jobs:
+        assert [jobs.result(str(number)).relocated for number in range(3)] == [0, 1, 2]
+    assert said.said == []
+
+
+def test_where_all_are_killed_before_they_begin_this_one_does_it(monkeypatch: pytest.MonkeyPatch):
+    def killed(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    monkeypatch.setattr(jobs_module, "_work", killed)
+    said = Said()
+    stages = {str(number): lambda _: Staged(os.getpid(), {}, {}) for number in range(9)}
+    with Jobs(stages, 2, said) as jobs:
+        assert {jobs.result(str(number)).relocated for number in range(9)} == {os.getpid()}
+    reason = "processes are ended by somebody before they begin"
+    assert said.said == [("warn", f"{reason}: one archive is installed after the other")]
+
+
+def test_leaving_ends_one_that_was_stopped():
+    with Jobs({"a": lambda _: time.sleep(600)}, 2, Silence()) as jobs:
+        for worker in jobs._workers.values():
+            os.kill(worker.process, signal.SIGSTOP)
+            wait_for("T", worker.process)
+
+
+def test_leaving_ends_those_of_one_that_was_told_to_block_it():
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    try:
+        with Jobs({"a": lambda _: time.sleep(600)}, 2, Silence()):
+            time.sleep(0.1)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def test_leaving_ends_those_that_work_and_what_they_started(tmp_path: Path):
@@ -191,16 +272,27 @@ def test_they_end_with_the_process_that_started_them():
     os.close(reading)
 
 
-def test_without_a_process_to_be_had_it_is_said(monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("number", [errno.EAGAIN, errno.ENOMEM])
+def test_without_a_process_to_be_had_this_one_does_it(monkeypatch: pytest.MonkeyPatch, number: int):
     def refuse() -> int:
-        raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+        raise OSError(number, os.strerror(number))
+
+    def stage(progress: Progress) -> Staged:
+        progress.step("a", "extract")
+        return Staged(os.getpid(), {}, {})
 
     monkeypatch.setattr(os, "fork", refuse)
-    with (
-        Jobs({"a": staged(1)}, 2, Silence()) as jobs,
-        pytest.raises(HostError, match="no process can be had to install a: Resource temp"),
-    ):
-        jobs.result("a")
+    said = Said()
+    with Jobs({"a": stage, "b": fails(Damaged("b is wrong")), "c": stage}, 2, said) as jobs:
+        assert jobs.result("a").relocated == os.getpid()
+        with pytest.raises(Damaged, match="b is wrong"):
+            jobs.result("b")
+        assert jobs.result("c").relocated == os.getpid()
+    reason = f"no other process can be had, {os.strerror(number)}"
+    assert said.said == [
+        ("warn", f"{reason}: one archive is installed after the other"),
+        *[("step", "a", "extract")] * 2,
+    ]
 
 
 def test_pipes_that_cannot_be_had_are_not_left_half_open(monkeypatch: pytest.MonkeyPatch):
@@ -213,11 +305,23 @@ def test_pipes_that_cannot_be_had_are_not_left_half_open(monkeypatch: pytest.Mon
         return pipe()
 
     monkeypatch.setattr(os, "pipe", refuse)
-    with (
-        Jobs({"a": staged(1)}, 2, Silence()) as jobs,
-        pytest.raises(HostError, match="no process can be had to install a: Too many open files"),
-    ):
-        jobs.result("a")
+    said = Said()
+    with Jobs({"a": staged(1)}, 2, said) as jobs:
+        assert jobs.result("a").relocated == 1
+    assert "Too many open files" in said.said[0][1]
+
+
+def test_a_process_leaves_the_other_cores_to_the_others(monkeypatch: pytest.MonkeyPatch):
+    def count(_: Progress) -> Staged:
+        return Staged(count_cores(), {}, {})
+
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(6)))
+    for most, share in ((2, 3), (4, 1), (9, 1)):
+        with Jobs({"a": count}, most, Silence()) as jobs:
+            assert jobs.result("a").relocated == share
+    monkeypatch.setattr(os, "fork", lambda: os.close(-1))
+    with Jobs({"a": count}, 4, Silence()) as jobs:
+        assert jobs.result("a").relocated == 6
 
 
 def test_of_one_who_was_left_a_thousand_open_files():

@@ -1,7 +1,8 @@
 """Stages several archives at a time, by processes that take one after the other.
 
 The processes stage and no more: journal, state, receipts and what is printed are the matter of the
-one that started them. They hold its lock as long as they live, and end when it does. (ADR 0016)
+one that started them. They hold its lock as long as they live, and end when it does. Where there
+can be none, that one stages what is left by itself. (ADR 0016)
 """
 
 import ctypes
@@ -15,6 +16,7 @@ from types import TracebackType
 from typing import Any, NoReturn, Self
 
 from sealift_installer.children import heed_children
+from sealift_installer.cores import count_cores, limit_cores
 from sealift_installer.errors import HostError
 from sealift_installer.relay import pack_error, raise_packed
 from sealift_installer.report import Progress
@@ -23,17 +25,23 @@ from sealift_installer.stage import Staged
 Stage = Callable[[Progress], Staged]
 
 _END_WITH_PARENT = 1  # PR_SET_PDEATHSIG, see prctl(2)
+# So many processes may be ended before they began what they were told to do.
+_MOST_LOST = 4
+_ENDED = (
+    "run the command again; if nobody ended it, look whether the kernel did, for want of memory"
+)
 
 
 class _Worker:
-    """A process: the pipe that it takes numbers of stages from, and what it is at."""
+    """A process: the pipe that it takes numbers of stages from, and which one it was told."""
 
-    __slots__ = ("name", "orders", "process")
+    __slots__ = ("begun", "number", "orders", "process")
 
     def __init__(self, process: int, orders: int) -> None:
         self.process = process
         self.orders = orders
-        self.name: str | None = None
+        self.number = 0
+        self.begun = False
 
 
 class Jobs:
@@ -46,12 +54,15 @@ class Jobs:
     """
 
     def __init__(self, stages: Mapping[str, Stage], most: int, progress: Progress) -> None:
+        self._names = tuple(stages)
         self._stages = tuple(stages.values())
-        self._waiting = list(enumerate(stages))
+        self._waiting = list(range(len(stages)))
         self._most = most
         self._progress = progress
         self._workers: dict[int, _Worker] = {}  # by the pipe that each answers with
         self._done: dict[str, tuple[Any, ...]] = {}
+        self._lost = 0
+        self._alone = False  # no more processes are started
 
     def __enter__(self) -> Self:
         heed_children()
@@ -66,6 +77,7 @@ class Jobs:
     ) -> None:
         for worker in self._workers.values():
             os.kill(worker.process, signal.SIGTERM)
+            os.kill(worker.process, signal.SIGCONT)  # one that was stopped heeds the other then
         for pipe in list(self._workers):
             self._end(pipe)
 
@@ -75,7 +87,11 @@ class Jobs:
         Raises:
             Damaged, HostError: as `stage` says, or its process was ended by somebody.
         """
+        number = self._names.index(name)
         while name not in self._done:
+            if self._alone and number in self._waiting:
+                self._waiting.remove(number)
+                return self._stages[number](self._progress)
             ready = select.poll()  # select(2) takes no descriptor above 1023
             for pipe in self._workers:
                 ready.register(pipe, select.POLLIN)
@@ -87,27 +103,29 @@ class Jobs:
             return Staged(*values)
         if kind == "failed":
             raise_packed(values[0])
-        raise HostError(f"the process that installs {name} was ended by somebody")
+        by = f"signal {values[0]}" if values[0] else "somebody"
+        raise HostError(f"the process that installs {name} was ended by {by}", hint=_ENDED)
 
     def _begin(self) -> None:
-        while self._waiting and len(self._workers) < self._most:
+        while self._waiting and len(self._workers) < self._most and not self._alone:
             try:
                 pipe = self._fork()
             except OSError as error:
-                if self._workers:
-                    return  # those that are there do it all
-                for _, name in self._waiting:
-                    self._done[name] = ("failed", pack_error(_no_process(name, error)))
-                self._waiting.clear()
+                if not self._workers:  # else those that are there do it all
+                    self._stay_alone(f"no other process can be had, {error.strerror or error}")
                 return
             self._order(pipe)
 
+    def _stay_alone(self, reason: str) -> None:
+        self._alone = True
+        self._progress.warn(f"{reason}: one archive is installed after the other")
+
     def _order(self, pipe: int) -> None:
         """Give a process the next archive."""
-        number, worker = self._waiting.pop(0), self._workers[pipe]
-        worker.name = number[1]
+        worker = self._workers[pipe]
+        worker.number, worker.begun = self._waiting.pop(0), False
         with suppress(BrokenPipeError):  # it was ended, and says so at the other pipe
-            os.write(worker.orders, number[0].to_bytes(4, "little"))
+            os.write(worker.orders, worker.number.to_bytes(4, "little"))
 
     def _fork(self) -> int:
         ends: list[int] = []
@@ -127,6 +145,7 @@ class Jobs:
                     os.close(each)
                 for other in self._workers.values():
                     os.close(other.orders)
+                limit_cores(max(1, count_cores() // self._most))
                 _work(self._stages, taken, answers, parent)
             finally:
                 os._exit(0)  # none of what the other process would do at its end
@@ -139,30 +158,41 @@ class Jobs:
         """Take one message; whoever has staged an archive gets the next one."""
         size = _read(pipe, 4)
         data = _read(pipe, int.from_bytes(size, "little"))
-        name = self._workers[pipe].name or ""
         if not data:
-            self._end(pipe)
-            self._done.setdefault(name, ("ended",))
+            self._lose(pipe)
             return
+        worker = self._workers[pipe]
         message = marshal.loads(data)  # noqa: S302 - our own
-        if message[0] == "progress":
+        if message[0] == "begun":
+            worker.begun = True
+        elif message[0] == "progress":
             getattr(self._progress, message[1])(*message[2:])
-            return
-        self._done[name] = message
-        if message[0] == "staged" and self._waiting:
-            self._order(pipe)
         else:
-            self._end(pipe)
+            self._done[self._names[worker.number]] = message
+            if message[0] == "staged" and self._waiting:
+                self._order(pipe)
+            else:
+                self._end(pipe)
 
-    def _end(self, pipe: int) -> None:
+    def _lose(self, pipe: int) -> None:
+        """Note that somebody ended a process; what it had not begun is for another one."""
+        worker = self._workers[pipe]
+        status = self._end(pipe)
+        if worker.begun:
+            by = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+            self._done[self._names[worker.number]] = ("ended", by)
+            return
+        self._waiting.insert(0, worker.number)
+        self._lost += 1
+        if self._lost == _MOST_LOST:
+            self._stay_alone("processes are ended by somebody before they begin")
+
+    def _end(self, pipe: int) -> int:
+        """Wait for the end of a process; return its status."""
         worker = self._workers.pop(pipe)
         os.close(pipe)
         os.close(worker.orders)
-        os.waitpid(worker.process, 0)
-
-
-def _no_process(name: str, error: OSError) -> HostError:
-    return HostError(f"no process can be had to install {name}: {error.strerror or error}")
+        return os.waitpid(worker.process, 0)[1]
 
 
 def _read(pipe: int, size: int) -> bytes:
@@ -205,11 +235,13 @@ def _work(stages: Sequence[Stage], orders: int, pipe: int, parent: int) -> None:
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, _stay)
     signal.signal(signal.SIGTERM, _leave)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
     ctypes.CDLL(None).prctl(_END_WITH_PARENT, signal.SIGTERM)
     if os.getppid() != parent:
         return
     relay = _Relay(pipe)
     while number := _read(orders, 4):
+        relay.send("begun")
         try:
             staged = stages[int.from_bytes(number, "little")](relay)
         except Exception as error:  # noqa: BLE001 - raised where the result is asked for

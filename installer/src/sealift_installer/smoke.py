@@ -7,6 +7,7 @@ was written into its configuration is already the final one.
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from errno import EAGAIN, ENOMEM
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -197,9 +198,12 @@ def _asked(interpreter: Path, name: str) -> "subprocess.Popen[bytes]":
             env=_ENVIRONMENT,
         )
     except OSError as error:
+        scarce = error.errno in {EAGAIN, ENOMEM}
         raise HostError(
             f"the interpreter of {name} cannot be started: {error.strerror or error}",
-            hint="is the prefix on a file system mounted noexec, or a library missing?",
+            hint="may this user start no more processes (ulimit -u), or is there no memory?"
+            if scarce
+            else "is the prefix on a file system mounted noexec, or a library missing?",
         ) from error
 
 

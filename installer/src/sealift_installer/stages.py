@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sealift_installer.authenticate import Authenticated
-from sealift_installer.cores import count_cores, limit_cores
+from sealift_installer.cores import count_cores
 from sealift_installer.limits import MIB
 from sealift_installer.report import Progress
 from sealift_installer.stage import Staged, stage
@@ -46,15 +46,7 @@ def staging(
         return
     from sealift_installer.jobs import Jobs
 
-    share = count_cores() // processes
-
-    def do_apart(work: Work, progress: Progress) -> Staged:
-        limit_cores(share)
-        return do(work, progress)
-
-    stages = {
-        work.archive.name: lambda progress, work=work: do_apart(work, progress) for work in works
-    }
+    stages = {work.archive.name: lambda progress, work=work: do(work, progress) for work in works}
     with Jobs(stages, processes, progress) as jobs:
         yield lambda work: jobs.result(work.archive.name)
 

@@ -1,0 +1,77 @@
+"""Where this user may start no process and no thread (RLIMIT_NPROC, which root is exempt from)."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sealift_installer.check import check
+from target import Target, python, tool
+
+NOBODY = 65534
+# Enough for processes, in two archives, and for threads that hash.
+LARGE = bytes(range(256)) * (17 * 4096)
+# Of root's powers, what it takes to read the checkout and the Python that runs the tests.
+POWERS = "-all,+dac_override,+dac_read_search"
+AS_NOBODY = (
+    *("setpriv", f"--reuid={NOBODY}", "--clear-groups"),
+    *(f"--{kind}={POWERS}" for kind in ("inh-caps", "ambient-caps", "bounding-set")),
+)
+SCARCE = (*(AS_NOBODY if os.geteuid() == 0 else ()), "prlimit", "--nproc=0")
+UNSEAL = (sys.executable, "-m", "sealift_installer")
+
+
+def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*SCARCE, *map(str, words)], capture_output=True, text=True, check=False, timeout=100
+    )
+
+
+def can_be_scarce() -> bool:
+    if not all(map(shutil.which, ("setpriv", "prlimit"))):
+        return False
+    starts, forks = (run(sys.executable, "-c", code) for code in ("pass", "import os; os.fork()"))
+    return starts.returncode == 0 != forks.returncode
+
+
+pytestmark = pytest.mark.skipif(not can_be_scarce(), reason="processes cannot be made scarce here")
+
+
+@pytest.fixture
+def target() -> Iterator[Target]:
+    """A target of that user, in a directory that it can reach."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        target = Target(Path(name))
+        target.trust()
+        target.carry(tool("a-1.0", LARGE), python(), tool("b-1.0", LARGE + b"b"))
+        if os.geteuid() == 0:
+            for path in (target.path, *target.path.rglob("*")):
+                os.chown(path, NOBODY, NOBODY)
+        yield target
+
+
+def test_archives_are_installed_one_after_the_other(target: Target):
+    done = run(*UNSEAL, "install", target.site.path, "--prefix", target.prefix.path)
+    assert done.returncode == 6
+    warning = "no other process can be had, Resource temporarily unavailable"
+    assert f"warning: {warning}: one archive is installed after the other\n" in done.stderr
+    assert "cannot be started: Resource temporarily unavailable\nhint: may this" in done.stderr
+    assert done.stdout.count(": installed,") == 2
+    assert target.leftovers() == []
+    assert check(target.prefix.path).exit_code == 0
+
+
+def test_a_bundle_is_verified_by_one_thread(target: Target):
+    done = run(*UNSEAL, "verify", target.site.path, "--prefix", target.prefix.path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "3 archives" in done.stdout
+    part = next((target.site.path / "archives").glob("*b-1.0*"))
+    part.write_bytes(part.read_bytes()[:-1] + b"x")
+    done = run(*UNSEAL, "verify", target.site.path, "--prefix", target.prefix.path)
+    assert done.returncode == 4
+    assert "wrong SHA-256" in done.stderr
