@@ -1,16 +1,25 @@
 """Signing apart from building: on other machines, from read-only media, merged by `seal --add`."""
 
+import errno
+import fcntl
 import json
+import os
 import shutil
 import subprocess
+import threading
+from functools import partial
+from itertools import count
 
 import pytest
 
 from road import PROGRAMS, run
 from sealift_bundler.keys import KeyFiles, create_key, keyid, load_public
 from sealift_bundler.sign import FileSigner
-from sealift_bundler.sign.bundle import sign_bundle
+from sealift_bundler.sign.bundle import hold, sign_bundle
+from sealift_bundler.sign.leftovers import remove_leftovers
+from sealift_installer.bundle import is_unfinished
 from sealift_schemas.envelope import Envelope, Signature
+from stops import killed_at
 from workshop import Workshop, digest, tree
 
 
@@ -226,6 +235,83 @@ def test_a_medium_that_really_cannot_be_written(built, bundle, tmp_path):
     run(*words, "--output", tmp_path / "out")
     assert sign(built, bundle, "c") == 0
     assert built.sealift("seal", bundle, "--add", tmp_path / "out") == 0
+
+
+def unfinished(bundle):
+    return sorted(path.name for path in bundle.iterdir() if is_unfinished(path.name))
+
+
+def test_a_signer_who_is_killed_leaves_nothing_for_good(built, bundle, tmp_path, capsys):
+    """At any moment: the bundle says what is the matter, and is as before when it is sealed."""
+    for name in ("a", "c"):
+        key = built.site / "keys" / "a.key.pem" if name == "a" else built.folder / "c" / "c.key.pem"
+        assert built.sealift("sign", bundle, "--key", key) == 0
+    seen = set()
+    for point in count(1):
+        copy = shutil.copytree(bundle, tmp_path / str(point))
+        if not killed_at(point, partial(sign, built, copy, "b"), exchange=False):
+            break
+        left = unfinished(copy)
+        seen.update(left)
+        capsys.readouterr()
+        assert built.sealift("verify", copy) == (4 if left else 0)
+        if left:
+            err = capsys.readouterr().err
+            assert f"error: not listed in the manifest: {left[0]}\n" in err
+            assert "hint: a signer was stopped who was writing it; `sealift seal` takes it" in err
+        assert built.sealift("seal", copy) == 0
+        told = f"removed {left[0]}, which a signer had left" if left else "sealed"
+        shown = capsys.readouterr()
+        assert told in shown.out + shown.err
+        assert unfinished(copy) == []
+        assert built.sealift("verify", copy) == 0
+    assert seen == {".manifest.dsse.json.tmp", f".SHA256SUMS.{ident(built, 'b')[:16]}.sig.tmp"}
+
+
+def test_who_signs_next_takes_away_what_another_left(built, bundle, tmp_path, capsys):
+    litter = f".SHA256SUMS.{'0' * 16}.sig.tmp"
+    output = tmp_path / "out"
+    output.mkdir()
+    for place in (bundle, output):
+        (place / litter).write_bytes(b"half")
+        for name in (".notes.tmp", ".SHA256SUMS.sig.tmp", "manifest.dsse.json.tmp"):
+            (place / name).write_bytes(b"somebody else's")
+    assert sign(built, bundle, "b", "--output", output) == 0
+    assert f"removed {litter}, which a signer had left who was stopped" in capsys.readouterr().err
+    assert (bundle / litter).exists()
+    assert sign(built, bundle, "b") == 0
+    for place in (bundle, output):
+        assert not (place / litter).exists()
+        assert len(list(place.glob("*tmp"))) == 3
+
+
+def test_what_a_signer_is_writing_stays(bundle):
+    """Removal waits for whoever is writing."""
+    path = bundle / ".manifest.dsse.json.tmp"
+    removed = []
+    with hold(bundle) as held:
+        assert held
+        path.write_bytes(b"half")
+        thread = threading.Thread(target=lambda: removed.append(remove_leftovers(bundle)))
+        thread.start()
+        thread.join(0.2)
+        assert path.exists()
+        path.replace(bundle / "manifest.dsse.json")
+    thread.join()
+    assert removed == [()]
+
+
+def test_what_cannot_be_told_stays(bundle, monkeypatch):
+    """Where there are no locks somebody may be writing."""
+    path = bundle / ".manifest.dsse.json.tmp"
+    path.write_bytes(b"half")
+
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    assert remove_leftovers(bundle) == ()
+    assert path.exists()
 
 
 def test_a_bundle_of_before_the_newest_root_is_told_of(built, bundle, tmp_path, capsys):

@@ -29,6 +29,8 @@ ROOTS = "trust/root"
 # The control set: what cannot be a subject of the manifest, because it is written after it or
 # carries its own signatures.
 _CHECKSUMS_SIGNATURE = Pattern(r"SHA256SUMS\.([0-9a-f]{16})\.sig")
+# What a signer leaves that is killed while it writes: see durable.write_durably.
+_UNFINISHED = Pattern(r"\.(?:manifest\.dsse\.json|SHA256SUMS\.[0-9a-f]{16}\.sig)\.tmp")
 _ROOT = Pattern(r"trust/root/([1-9][0-9]{0,6})\.root\.dsse\.json")
 
 # What operating systems leave on a medium by themselves. Names are exact; these are never opened.
@@ -70,6 +72,11 @@ def is_control(name: str) -> bool:
         or _CHECKSUMS_SIGNATURE.fullmatch(name) is not None
         or _ROOT.fullmatch(name) is not None
     )
+
+
+def is_unfinished(name: str) -> bool:
+    """Tell whether `name` is that of a signature that was being written."""
+    return _UNFINISHED.fullmatch(name) is not None
 
 
 def signature_name(keyid: str) -> str:

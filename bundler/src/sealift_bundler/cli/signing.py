@@ -1,5 +1,6 @@
 """sign and seal: signatures on a bundle, on whichever machine the key is."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -40,6 +41,7 @@ def sign(  # noqa: PLR0913 - the options of the command
 ) -> None:
     """Add a signature to a bundle. Look at it with `inspect` first: you vouch for it."""
     from sealift_bundler.sign.bundle import sign_bundle
+    from sealift_bundler.sign.leftovers import remove_leftovers
     from sealift_bundler.sign.references import open_signer
     from sealift_bundler.site import find_site
 
@@ -48,7 +50,9 @@ def sign(  # noqa: PLR0913 - the options of the command
     names = sign_bundle(bundle, [open_signer(name, place, ask) for name in key], output)
     more = "" if output is None else f" --add {output}"
     signed = bundle if output is None else output
-    reporter(quiet=quiet)(f"signed {signed}; in the site: sealift seal {bundle}{more}")
+    report = reporter(quiet=quiet)
+    _say_removed(remove_leftovers(signed), report)
+    report(f"signed {signed}; in the site: sealift seal {bundle}{more}")
     if as_json:
         say_json({"bundle": str(bundle), "signatures": str(signed), "signers": list(names)})
         return
@@ -74,11 +78,13 @@ def seal(
     from sealift_bundler.roots import newest_root
     from sealift_bundler.seal import seal_bundle
     from sealift_bundler.sign.bundle import add_signatures, check_signed
+    from sealift_bundler.sign.leftovers import remove_leftovers
 
     trusted = trusted_root(root, site)
     if add:
         add_signatures(bundle, add, trusted)
     check_signed(bundle, trusted)
+    _say_removed(remove_leftovers(bundle), reporter(quiet=quiet))
     verified = seal_bundle(bundle, trusted)
     if root is None:
         newest = newest_root(open_site(site).roots).version
@@ -89,3 +95,8 @@ def seal(
                 "build it again to bring the newer one to the targets"
             )
     say_verified("sealed", bundle, verified, as_json=as_json, quiet=quiet)
+
+
+def _say_removed(names: Sequence[str], report: Callable[[str], None]) -> None:
+    for name in names:
+        report(f"removed {name}, which a signer had left who was stopped")

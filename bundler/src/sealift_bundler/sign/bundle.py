@@ -83,7 +83,7 @@ def sign_bundle(
     plain = {keyid(signer.public): sign_checked(signer, found.checksums) for signer in signers}
     with host_errors("cannot write the signature"):
         place.mkdir(parents=True, exist_ok=True)
-    with _hold(place):
+    with hold(place):
         # A signer can take minutes: others may have signed meanwhile.
         known = _read_signatures(Bundle(place), found.manifest.payload)
         return _write(place, found.manifest, (*known, *made), plain)
@@ -118,7 +118,7 @@ def add_signatures(path: Path, sources: Sequence[Path], trusted: TrustedRoot) ->
             given = bundle.read(signature_name(one.keyid), LIMITS.signature_file)
             _check(root, one, given, found, source)
             signatures[one.keyid], plain[one.keyid] = one, given
-    with _hold(path):
+    with hold(path):
         known = _read_signatures(Bundle(path), found.manifest.payload)
         return _write(path, found.manifest, (*known, *signatures.values()), plain)
 
@@ -183,19 +183,25 @@ def _read_manifest(bundle: Bundle) -> LongEnvelope:
 
 
 @contextmanager
-def _hold(place: Path) -> Iterator[None]:
+def hold(place: Path) -> Iterator[bool]:
     """Keep others from writing signatures to `place`, so that none gets lost.
 
-    In a bundle the manifest is locked: a build holds the directory until it is in place.
+    In a bundle the manifest is locked: a build holds the directory until it is in place. Yields
+    whether that is so: not every medium knows locks.
+
+    Raises:
+        HostError: there is no such directory, or it cannot be opened.
     """
     manifest = place / MANIFEST
     with host_errors("cannot write the signature"):
         descriptor = os.open(manifest if manifest.is_file() else place, os.O_RDONLY)
+    held = False
     try:
         # Not every medium knows locks. That shall keep nobody from signing.
         with suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
+            held = True
+        yield held
     finally:
         os.close(descriptor)
 

@@ -12,6 +12,7 @@ from sealift_installer.bundle import (
     Bundle,
     Listing,
     is_control,
+    is_unfinished,
     signature_keyid,
     signature_name,
 )
@@ -98,10 +99,13 @@ def check_files(listing: Listing, files: Mapping[str, BundleFile]) -> None:
     if unlisted:
         shown = ", ".join(printable(name) for name in sorted(unlisted)[:5])
         more = f" and {len(unlisted) - 5} more" if len(unlisted) > 5 else ""  # noqa: PLR2004
-        raise Damaged(
-            f"not listed in the manifest: {shown}{more}",
-            hint="files were added after the bundle was sealed; do not use them",
-        )
+        hint = "files were added after the bundle was sealed; do not use them"
+        if all(is_unfinished(name) for name in unlisted):
+            hint = (
+                "a signer was stopped who was writing it; `sealift seal` takes it away, or "
+                "delete it"
+            )
+        raise Damaged(f"not listed in the manifest: {shown}{more}", hint=hint)
 
 
 def _has(bundle: Bundle, name: str, expected: memoryview) -> bool:
