@@ -10,8 +10,10 @@ import pytest
 
 from catalogs import document, entry
 from loopback import Body, LoopbackServer, Status, Truncated
+from raw_server import RawServer
 from sealift_bundler import web
 from sealift_bundler.cache import Cache
+from sealift_bundler.catalogs.copies import CatalogCopy
 from sealift_bundler.catalogs.load import load_catalog
 from sealift_bundler.catalogs.metadata import read_catalog
 from sealift_bundler.errors import NetworkError
@@ -60,6 +62,7 @@ def test_the_key_derives_from_the_fields(changes: dict[str, Any], key: str) -> N
         {"variant": "jit"},
         {"arch": {"family": "Q!"}},
         {"prerelease": "post1"},
+        {"prerelease": "rc" + "9" * 5000},
     ],
 )
 def test_what_the_grammar_has_no_place_for_is_passed_over(changes: dict[str, Any]) -> None:
@@ -155,6 +158,30 @@ def test_an_address_is_asked_whether_it_changed(tmp_path: Path, server: Loopback
     assert len(load_catalog(url, cache).entries) == 2
     assert len(load_catalog(url, cache, offline=True).entries) == 2
     assert len(server.requests) == 3
+
+
+@pytest.mark.parametrize(
+    "tag", [b'\xa0"x"', b'\x85"x"', b"\x1c", b"no quotes", b'"%s"' % (b"x" * 9000)]
+)
+def test_a_name_that_cannot_be_sent_back_is_not_kept(tag: bytes, tmp_path: Path) -> None:
+    """A request with such a header is refused by the library: no later one would come through."""
+    data = document(entry())
+    head = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\nETag: " % len(data)
+    with RawServer(lambda connection: connection.sendall(head + tag + b"\r\n\r\n" + data)) as raw:
+        for _ in range(2):
+            assert load_catalog(f"{raw.url}/c.json", Cache(tmp_path)).entries
+    assert [b"If-None-Match" in asked for asked in raw.heads] == [False, False]
+
+
+def test_a_copy_that_nobody_asked_about_is_not_confirmed(tmp_path: Path) -> None:
+    answer = b"HTTP/1.1 304 Not Modified\r\nConnection: close\r\n\r\n"
+    with RawServer(lambda connection: connection.sendall(answer)) as raw:
+        url = f"{raw.url}/c.json"
+        cache = Cache(tmp_path)
+        for _ in range(2):
+            with pytest.raises(NetworkError, match="confirms what nobody asked about"):
+                load_catalog(url, cache)
+            CatalogCopy(cache, url).save(document(entry()), None)
 
 
 def test_a_copy_that_was_changed_is_not_used(tmp_path: Path, server: LoopbackServer) -> None:

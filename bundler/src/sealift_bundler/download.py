@@ -266,10 +266,9 @@ class _Unreadable(NetworkError):
 
 def _validator(answer: requests.Response) -> str | None:
     """Return what names this version of the file: a strong ETag, else the date of its change."""
-    etag = answer.headers.get("ETag", "")
-    if etag.startswith('"'):
-        return etag
-    return answer.headers.get("Last-Modified")
+    etag = web.entity_tag(answer)
+    strong = etag is not None and etag.startswith('"')
+    return etag if strong else web.modified_date(answer)
 
 
 def _encoding(answer: requests.Response) -> str:

@@ -23,13 +23,16 @@ from sealift_bundler.web_pool import Adapter
 from sealift_installer.errors import HostError, printable
 
 __all__ = ["PATIENCE", "Patience", "Session", "Transient", "body_size", "faults", "get"]
-__all__ += ["insist", "public_url", "read_blocks", "read_body"]
+__all__ += ["entity_tag", "insist", "modified_date", "public_url", "read_blocks", "read_body"]
 
 T = TypeVar("T")
 PATIENCE = Patience()
 _ACCEPTED = frozenset({200, 304})
 _HTML = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html|head)\b", re.IGNORECASE)
 _PARTIAL = 206
+# RFC 9110, 8.8.3. What is no such name cannot be sent back; a very long one no server takes.
+_TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]{0,1000}"')
+_DATE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ,:+-]{0,99}")
 # Of a length: more than anybody has, and less than Python refuses to read.
 _DIGITS = 18
 
@@ -208,6 +211,18 @@ def read_blocks(
                 if gained < patience.least:
                     raise Transient(f"{shown(url)}: {gained} bytes in {seconds:.0f} s")
                 start, gained = time.monotonic(), 0
+
+
+def entity_tag(response: requests.Response) -> str | None:
+    """Return the server's name for this version of what it sent, if it can be sent back."""
+    tag = response.headers.get("ETag", "")
+    return tag if _TAG.fullmatch(tag) else None
+
+
+def modified_date(response: requests.Response) -> str | None:
+    """Return when what was sent has changed, as the server writes it, if it can be sent back."""
+    date = response.headers.get("Last-Modified", "")
+    return date if _DATE.fullmatch(date) else None
 
 
 def body_size(response: requests.Response) -> int | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sealift_bundler.access import Access
-from sealift_bundler.addresses import public_url
+from sealift_bundler.addresses import public_url, shown
 from sealift_bundler.cache import Cache
 from sealift_bundler.catalogs.catalog import Catalog
 from sealift_bundler.catalogs.copies import CatalogCopy
@@ -32,6 +32,7 @@ DEFAULT = (
     "crates/uv-python-managed/download-metadata.json"
 )
 VARIABLE = "UV_PYTHON_DOWNLOADS_JSON_URL"
+_NOT_MODIFIED = 304
 
 
 def load_catalog(
@@ -133,8 +134,12 @@ def _ask(copy: CatalogCopy, session: "web.Session") -> _Answer:
     known = copy.load()
     condition = {"If-None-Match": known[1]} if known and known[1] else {}
     with web.get(copy.url, headers=condition, session=session) as response:
-        etag = response.headers.get("ETag")
-        if known and response.status_code == 304:  # noqa: PLR2004 - HTTP: not modified
+        etag = web.entity_tag(response)
+        if response.status_code == _NOT_MODIFIED:
+            if known is None or not condition:
+                raise NetworkError(
+                    f"{shown(copy.url)}: the server confirms what nobody asked about"
+                )
             return _Answer(known[0], etag, new=False)
         data = bytearray()
         for block in web.read_body(response, copy.url):

@@ -192,10 +192,10 @@ def _get(
         if response.status_code in _REFUSED:
             raise _refusal(response, place)
         if response.status_code == _NOT_MODIFIED:
-            if kept is None:
+            if kept is None or kept[1] is None:
                 raise NetworkError(f"{shown(place)}: the server confirms what nobody asked about")
             return kept
-        return _body(response, place, request.limit), response.headers.get("ETag")
+        return _body(response, place, request.limit), web.entity_tag(response)
 
 
 def _body(response: requests.Response, place: str, limit: int) -> bytes:
