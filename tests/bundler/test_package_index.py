@@ -153,12 +153,30 @@ def test_withdrawn_and_early_versions_are_had_by_their_exact_version_alone(index
         ("a-tool==1.2.0", "linux-s390x-gnu", "has no wheel for linux-s390x-gnu", "macosx_10_9"),
         ("a-tool[x]==1", LINUX, "without extras, markers and addresses", "NAME==VERSION"),
         ("a tool", LINUX, "not a package: a tool", "NAME==VERSION"),
+        ("a==" + "9" * 5000, LINUX, "not a package: a==9", "NAME==VERSION"),
     ],
 )
 def test_what_cannot_be_found_is_told(request_text, platform, message, hint, settings):
     with pytest.raises(UsageError, match=message) as caught:
         find_package(PackageWanted(request_text, (platform,)), LINUX, settings)
     assert re.search(hint, caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    "filename",
+    [
+        f"x-{'9' * 5000}-py3-none-any.whl",
+        f"x-2-{'9' * 5000}-py3-none-any.whl",
+        f"x-2-cp3{'9' * 5000}-abi3-any.whl",
+        f"x-2-py3-none-manylinux_2_{'9' * 5000}_x86_64.whl",
+        # Each part has few tags, and all of them together 1,728.
+        f"x-2-{'.'.join(['py3'] * 12)}-{'.'.join(['none'] * 12)}-{'.'.join(['any'] * 12)}.whl",
+    ],
+)
+def test_a_name_without_measure_is_passed_over(filename, index, settings):
+    publish(index, "x", [filename, "x-1-py3-none-any.whl"])
+    (found,) = find_package(PackageWanted("x"), LINUX, settings)
+    assert found.version == "1"
 
 
 def test_a_file_without_a_digest_is_refused(index, settings):

@@ -89,6 +89,8 @@ def test_a_request_selects(request_text: str, key: str) -> None:
         ("3.300", "requests look like"),
         ("1!3.13", "requests look like"),
         ("3.13.dev1", "requests look like"),
+        (">=" + "9" * 5000, "requests look like"),
+        ("3.13rc" + "9" * 5000, "requests look like"),
         ("3.13+jit", "requests look like"),
         ("3.13-x86_64-linux", "did you mean linux"),
         ("cpython-3.13-linux-x86_64-gnu-x", "requests look like"),

@@ -32,6 +32,8 @@ _STAGES = ("a", "b", "rc")
 _PRERELEASE = re.compile(r"(a|b|rc)([0-9]+)")
 # A version's numbers fit a byte in uv.
 LARGEST_NUMBER = 255
+# Of a version: four numbers, of which nobody needs more digits.
+_LONGEST_VERSION = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,7 @@ def _platform(system: str, architecture: str, libc: str) -> Platform | None:
 
 @cache
 def _is_version(text: str) -> bool:
-    return PYTHON_VERSION.fullmatch(text) is not None
+    return len(text) <= _LONGEST_VERSION and PYTHON_VERSION.fullmatch(text) is not None
 
 
 # What upstreams publish. Of these nothing more has to be asked; others are looked at in full.

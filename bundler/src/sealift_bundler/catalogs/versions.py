@@ -21,6 +21,8 @@ _VARIANTS = {
     "gil": "gil",
     "gil+debug": "gil+debug",
 }
+# Characters. Python reads no number of more than 4300 digits.
+_LONGEST = 1000
 # A version and what follows its last digit.
 _WITH_VARIANT = re.compile(r"(.*[0-9])\+?([^0-9+].*)", re.DOTALL)
 
@@ -47,6 +49,8 @@ class VersionRequest:
         Raises:
             ValueError: it is none.
         """
+        if len(text) > _LONGEST:
+            raise ValueError("not a version")
         match = _WITH_VARIANT.fullmatch(text)
         variant = _VARIANTS.get(match[2]) if match else None
         version = match[1] if match and variant else text

@@ -12,6 +12,8 @@ from sealift_installer.errors import UsageError, printable
 from sealift_schemas.keys import Platform
 from sealift_schemas.spec import PackageWanted
 
+# Characters. Python reads no number of more than 4300 digits.
+_LONGEST = 1000
 _SCHEME = "pypi:"
 _SHOWN = 8
 
@@ -59,6 +61,8 @@ def read_requirement(request: str) -> Requirement:
     hint = "a package is asked for as NAME==VERSION"
     # What follows may be an address with a password.
     shown = printable(request.partition("@")[0])
+    if len(request) > _LONGEST:
+        raise UsageError(f"not a package: {shown}", hint=hint)
     try:
         requirement = Requirement(request.removeprefix(_SCHEME))
     except InvalidRequirement as error:

@@ -6,6 +6,7 @@ Tags are those of https://packaging.python.org/specifications/platform-compatibi
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING
 
 from packaging.tags import Tag, compatible_tags, cpython_tags
@@ -36,6 +37,9 @@ _LEGACY_TAG = re.compile(r"(manylinux(?:1|2010|2014))_(\w+)")
 _CPYTHON = re.compile(r"cp3([0-9]+)")
 # Where nothing is said about the system's version, every other wheel goes first.
 _UNKNOWN = (9999, 0)
+# Characters that file systems take, and tags of one wheel.
+_LONGEST_NAME = 255
+_TAGS = 1000
 
 Demand = tuple[int, int]
 
@@ -54,12 +58,23 @@ def read_wheels(packages: Iterable["DistributionPackage"]) -> list[Wheel]:
     """Return the wheels whose names follow the rules, the highest build number first."""
     wheels = []
     for package in packages:
+        if not _is_sensible(package.filename):
+            continue
         try:
             _, version, build, tags = parse_wheel_filename(package.filename)
         except InvalidWheelFilename:
             continue
         wheels.append(Wheel(package, version, build or (0, ""), tags))
     return sorted(wheels, key=lambda wheel: wheel.build, reverse=True)
+
+
+def _is_sensible(filename: str) -> bool:
+    """Tell whether a name can be that of a file, and stands for no absurd number of tags.
+
+    Python reads no number of more than 4300 digits, and each part of the tag multiplies the others.
+    """
+    parts = filename.rsplit("-", 3)[1:]
+    return len(filename) <= _LONGEST_NAME and prod(1 + part.count(".") for part in parts) <= _TAGS
 
 
 def machine(platform: Platform) -> str:
