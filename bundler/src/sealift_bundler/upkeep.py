@@ -106,9 +106,9 @@ def check_archives(cache: Cache, known: Mapping[str, str], *, remove: bool = Fal
         stated = known.get(kept.path.name, kept.path.name.partition("-")[0])
         if not computed.startswith(stated):
             damaged.append(kept)
-    if remove:
-        for kept in damaged:
-            _remove(kept)
+            if remove:
+                # At once: a build may soon have put a good one in its place.
+                _remove(kept)
     return Checked(files, size, tuple(damaged))
 
 
