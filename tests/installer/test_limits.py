@@ -4,6 +4,7 @@ import dataclasses
 import gzip
 import io
 import itertools
+import warnings
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -323,6 +324,24 @@ def test_what_an_index_leaves_no_room_for_is_refused_without_one(name):
     assert within.value.message == without.value.message
     if "bytes" in within.value.message:
         read_all(replace(limits, member_headers=16 * 1024))
+
+
+def zip_with_tops(tops: int) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as packed, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that a name is there twice
+        for place, name in enumerate(["./"] * tops + ["./a", "./d/"]):
+            packed.writestr(name, b"x" if place == tops else b"")
+    return buffer.getvalue()
+
+
+def test_so_many_tops_of_a_zip_archive_are_taken_with_an_index_and_without():
+    within = LIMITS.within(members=2, unpacked=1)
+    most = LIMITS.share(2, 1)[0] - 2
+    for limits in (LIMITS, within):
+        read("zip", zip_with_tops(most))(limits)
+        with pytest.raises(SealiftError, match=f"it has more than {most + 2} members"):
+            read("zip", zip_with_tops(most + 1))(limits)
 
 
 def test_two_hundred_thousand_files_where_the_index_lists_three():

@@ -114,6 +114,12 @@ def test_the_tree_s_own_top_is_no_member():
     assert contents(buffer.getvalue()) == {"a": b"x"}
 
 
+@pytest.mark.parametrize("name", ["./", "d/"])
+def test_a_directory_has_no_bytes(name: str):
+    with pytest.raises(Damaged, match=f"member '{name}' is a directory and has a size"):
+        list(members(one(name, b"x")))
+
+
 def test_members_come_in_the_order_of_their_data():
     data = bytearray(contents_in_other_order())
     assert [member.name for member in members(bytes(data))] == ["a", "b"]

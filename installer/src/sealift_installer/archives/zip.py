@@ -37,6 +37,7 @@ from sealift_installer.limits import LIMITS, MIB, Limits
 
 _LOCAL = struct.Struct("<4s5H3L2H")
 _EXECUTABLE = 0o111
+_TOP = "./"  # the tree's own
 _STEP = 256 * 1024
 _MEANT = ENCRYPTED | DESCRIPTOR | UTF8
 
@@ -84,6 +85,11 @@ class _Reader:
             raise Damaged(f"it unpacks to more than {self._limits.unpacked} bytes")
         if self._limits.is_bomb(end, unpacked):
             raise Damaged(f"{end} bytes of members say that they unpack to {unpacked}")
+        # An index lists no top of the tree, and a target allows so many headers for what it lists.
+        tops = sum(record.name == _TOP for record in records)
+        headers, _ = self._limits.share(len(records) - tops, unpacked)
+        if len(records) > headers:
+            raise Damaged(f"it has more than {headers} members")
         starts = [*(record.offset for record in records), end]
         if starts[0] != 0:
             raise Damaged("there is something before its first member")
@@ -104,10 +110,12 @@ class _Reader:
             raise Damaged(f"member '{shown}' is stored, and has two sizes")
         data = self._data(record, self._span(record, behind))
         kind = _kind(record)
+        if kind == "directory" and record.size:
+            raise Damaged(f"member '{shown}' is a directory and has a size")
+        if record.name == _TOP:
+            return None
         name = record.name[:-1] if kind == "directory" else record.name
         name = name.removeprefix("./")
-        if kind == "directory" and name in {"", "."} and record.name in {"./", "."}:
-            return None  # the tree's own top
         check_path(name, self._limits)
         if kind == "file":
             executable = record.mode & _EXECUTABLE != 0
@@ -118,8 +126,6 @@ class _Reader:
                 raise Damaged(f"the target of the link '{shown}' is too long")
             target = b"".join(data).decode("utf-8", "surrogateescape")
             check_target(target, self._limits)
-        elif record.size:
-            raise Damaged(f"member '{shown}' is a directory and has a size")
         return Member(name, kind, 0, False, target, iter(()))  # noqa: FBT003 - a record's field
 
     def _span(self, record: Record, behind: int) -> tuple[int, bytes]:
