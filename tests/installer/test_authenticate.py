@@ -449,6 +449,20 @@ def test_an_added_file(site, name):
         site.authenticate()
 
 
+def test_a_signature_that_is_not_whole_is_named_as_such(site):
+    """It is refused like every file that nobody vouches for."""
+    names = [".manifest.dsse.json.tmp", f".SHA256SUMS.{'0' * 16}.sig.tmp"]
+    for name in names:
+        site.write_file(name, b"anything")
+    with pytest.raises(Damaged, match="not listed in the manifest: ") as caught:
+        site.authenticate()
+    assert "a signer was stopped who was writing it" in caught.value.hint
+    site.write_file("archives/.manifest.dsse.json.tmp", b"anything")
+    with pytest.raises(Damaged, match="not listed in the manifest: ") as caught:
+        site.authenticate()
+    assert "do not use them" in caught.value.hint
+
+
 def test_an_added_name_is_escaped_in_the_message(site):
     site.write_file("a\x1b[2Jb", b"")
     with pytest.raises(Damaged, match=r"not listed in the manifest: a\\x1b\[2Jb"):
