@@ -65,7 +65,7 @@ def test_a_damaged_archive_is_named(shop: Workshop, words: tuple[str, ...]) -> N
         f"error: damaged in the cache, which cannot be written (Read-only file system): {file}\n"
         f"  Expected: sha256 {digest(shop.tool)}\n"
         f"  Computed: sha256 {hashlib.sha256(b'other bytes').hexdigest()}\n"
-        "hint: put the file right where the cache can be written;"
+        "hint: where it can be written, `sealift cache verify --remove` takes the file away;"
         " SEALIFT_CACHE_DIR names another place\n"
     )
     assert not (shop.folder / "bundle").exists()

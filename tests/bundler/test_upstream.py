@@ -419,6 +419,16 @@ def test_an_answer_about_attestations_has_bounds(bench: Bench) -> None:
     assert found["detail"].startswith(f"more than {reader.LARGEST_LIST} bytes were sent")
 
 
+def test_attestations_together_have_bounds(bench: Bench) -> None:
+    """Packed they are small, and each of them is within its own bounds."""
+    archive = bench.add()
+    bench.attest(archive, [{"number": n, "x": "x" * 1_500_000} for n in range(3)])
+    assert bench.lock() == 0
+    found = bench.upstream()["attestation"]
+    assert found["result"] == "unreachable"
+    assert found["detail"].startswith("the attestations have more than 4194304 bytes")
+
+
 def test_what_could_not_be_had_is_asked_for_again(bench: Bench) -> None:
     archive = bench.add()
     publish_all(bench, archive)

@@ -204,7 +204,8 @@ def unwritable(path: Path, expected: str, computed: str, reason: str) -> Damaged
     what = f"damaged in the cache, which cannot be written ({reason}): {printable(str(path))}"
     return Damaged(
         mismatch(what, f"sha256 {expected}", f"sha256 {computed}"),
-        hint=f"put the file right where the cache can be written; {_ELSEWHERE}",
+        hint="where it can be written, `sealift cache verify --remove` takes the file away; "
+        + _ELSEWHERE,
     )
 
 

@@ -15,7 +15,7 @@ from sealift_bundler.upstream.github import (
 )
 from sealift_bundler.upstream.index import ask_index
 from sealift_bundler.upstream.questions import Question
-from sealift_bundler.upstream.reader import Answer, Reader, Request
+from sealift_bundler.upstream.reader import LARGEST_LIST, Answer, Reader, Request
 from sealift_schemas.lean import dataclass
 from sealift_schemas.lock import LockedArchive
 
@@ -107,6 +107,7 @@ def _attestations(
     if question.repository is None:
         return Answer(write_lines(read_lines(answer.data)), place=answer.place)
     bundles = []
+    size = 0
     for each in _distinct(list_attestations(answer.data)):
         if isinstance(each, Request):
             if answer.place.startswith("https:") and not each.address.startswith("https:"):
@@ -114,9 +115,14 @@ def _attestations(
             part = reader.read(each, session)
             if part.data is None:
                 return Answer(fault=part.fault or "an attestation is not there", place=part.place)
-            bundles.append(unpack_attestation(part.data))
+            bundle = unpack_attestation(part.data)
         else:
-            bundles.append(each)
+            bundle = each
+        # Packed, a few bytes become many, and all of them are carried.
+        size += len(write_lines([bundle]))
+        if size > LARGEST_LIST:
+            raise UnreadableAnswer(f"the attestations have more than {LARGEST_LIST} bytes")
+        bundles.append(bundle)
     lines = write_lines(bundles)
     if lines:
         reader.remember(question.request.address, lines)
