@@ -90,6 +90,8 @@ SEE = {
     "sealift root merge": "../how-to/several-signers.md",
     "sealift root show": "../how-to/several-signers.md",
     "sealift receipts verify": "../how-to/keep-receipts.md",
+    "sealift media write": "../how-to/write-a-usb-stick.md",
+    "sealift media check": "../how-to/write-a-usb-stick.md",
     "sealift cache dir": "cache.md",
     "sealift cache list": "cache.md",
     "sealift cache verify": "cache.md",

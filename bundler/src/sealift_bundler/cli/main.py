@@ -14,6 +14,7 @@ from sealift_bundler.cli import (
     caches,
     comparison,
     lookup,
+    media,
     receipts,
     report,
     roots,
@@ -50,6 +51,7 @@ app.command()(bundles.verify)
 app.command()(bundles.inspect)
 app.command()(comparison.diff)
 app.command()(report.report)
+app.add_typer(media.media_app, name="media")
 app.add_typer(receipts.receipts_app, name="receipts")
 app.add_typer(caches.cache_app, name="cache")
 

@@ -1,0 +1,1 @@
+"""Bundles on sticks and other media: what fits there, how it gets there, whether it is there."""
