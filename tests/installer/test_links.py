@@ -8,7 +8,7 @@ import pytest
 
 from sealift_installer.errors import HostError
 from sealift_installer.install import InstallOptions, install
-from sealift_installer.links import read_wrapper
+from sealift_installer.pointers import read_wrapper
 from sealift_installer.smoke import needs_wrapper
 from target import FAKE_PYTHON, Target, python
 

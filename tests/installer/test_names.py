@@ -13,7 +13,7 @@ from sealift_installer.check import check
 from sealift_installer.errors import HostError
 from sealift_installer.install import InstallOptions
 from sealift_installer.lifecycle import Change, activate, uninstall
-from sealift_installer.links import _wrapper, read_link, read_wrapper
+from sealift_installer.pointers import read_link, read_wrapper, render_wrapper
 from sealift_installer.records import Records
 from sealift_installer.relocate import relocate
 from sealift_installer.repair import repair
@@ -61,7 +61,7 @@ CHANGES = {
     ),
     "a directory": (lambda path: (path.unlink(), path.mkdir()), r"^something that is not ours, "),
     "a wrapper": (
-        lambda path: (path.unlink(), path.write_bytes(_wrapper(Path("/bin/false")))),
+        lambda path: (path.unlink(), path.write_bytes(render_wrapper(Path("/bin/false")))),
         r"^a script to /bin/false, not a ",
     ),
 }

@@ -1,20 +1,27 @@
 """Links to what is installed: the minor-version link as uv keeps it, and names in `bin/`.
 
 Links are absolute, as uv's are: an interpreter that is started through a relative one would carry
-`..` in its prefix. A link is replaced in one step, and only where it is ours.
+`..` in its prefix.
 
 Some interpreters take the directory of a link for their own when they make a virtual environment
 (see smoke.needs_wrapper). Their names in `bin/` are wrappers: scripts of two lines that start them
 by their own path.
 """
 
-import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from sealift_installer.durable import make_directory, remove_durably, write_durably
-from sealift_installer.errors import HostError, host_errors, printable
+from sealift_installer.durable import remove_durably
+from sealift_installer.errors import host_errors
+from sealift_installer.pointers import (
+    check_ours,
+    is_inside,
+    put_name,
+    read_link,
+    read_wrapper,
+    replace_name,
+)
 from sealift_installer.prefix import Prefix
 from sealift_installer.records import Record
 from sealift_schemas.keys import InstallKey
@@ -26,11 +33,6 @@ if TYPE_CHECKING:
 # other programs.
 LinkStyle = Literal["none", "symlink", "wrapper"]
 LINK_STYLES: tuple[LinkStyle, ...] = ("none", "symlink", "wrapper")
-_QUOTE = rb"'\''"
-# The whole of a wrapper but the path, which stands in single quotes.
-_WRAPPER = b"#!/bin/sh\nexec '%s' \"$@\"\n"
-_WRAPPER_PATTERN = rb"#!/bin/sh\nexec '([^\n]*)' \"\$@\"\n"
-_WRAPPER_LIMIT = 16 * 1024
 _NONE = (-1, -1, -1)
 _PRERELEASE = {"a": 0, "b": 1, "rc": 2, "": 3}
 
@@ -171,7 +173,7 @@ def remove_links(prefix: Prefix, record: Record) -> None:
     minor = _minor(prefix, record)
     heir = None
     with host_errors("cannot remove a link"):
-        if minor is not None and minor.is_symlink() and _is_inside(prefix, minor.readlink()):
+        if minor is not None and minor.is_symlink() and is_inside(prefix, minor.readlink()):
             highest = _highest(prefix, record)
             if highest == gone:
                 remove_durably(minor)
@@ -198,23 +200,6 @@ def remove_dangling(prefix: Prefix, record: Record) -> None:
                 _names(prefix).drop(path)
 
 
-def read_wrapper(path: Path) -> Path | None:
-    """Return what the wrapper at `path` starts, or None where it is no wrapper of ours.
-
-    Raises:
-        OSError: it cannot be read.
-    """
-    if path.is_symlink() or not path.is_file():
-        return None
-    with path.open("rb") as file:
-        data = file.read(_WRAPPER_LIMIT)
-    match = re.fullmatch(_WRAPPER_PATTERN, data)
-    if match is None:
-        return None
-    target = Path(os.fsdecode(match[1].replace(_QUOTE, b"'")))
-    return target if _wrapper(target) == data else None
-
-
 def _note(prefix: Prefix, record: Record, path: Path, target: Path, *, wrapped: bool) -> None:
     with host_errors("cannot keep what was made in bin/"):
         _names(prefix).note(path, record.name, target, wrapper=wrapped)
@@ -225,10 +210,6 @@ def _names(prefix: Prefix) -> "Names":
     from sealift_installer.made import Names
 
     return Names(prefix)
-
-
-def _wrapper(target: Path) -> bytes:
-    return _WRAPPER % os.fsencode(target).replace(b"'", _QUOTE)
 
 
 def _is_interpreter(prefix: Prefix, record: Record, program: Path) -> bool:
@@ -273,66 +254,3 @@ def _order(key: InstallKey) -> tuple[int, int, int]:
     if match is None:  # the grammar of keys is stricter
         raise ValueError(f"not a version: {key.version}")
     return int(match[1]), _PRERELEASE[match[2]], int(match[3] or 0)
-
-
-def replace_name(
-    prefix: Prefix, record: Record, path: Path, target: Path, *, wrapped: bool = False
-) -> None:
-    """Make the link or wrapper at `path`, in one step, where nothing of somebody else stands.
-
-    Raises:
-        HostError: something does, or the disk refuses.
-    """
-    with host_errors("cannot make a link"):
-        if (read_wrapper(path) if wrapped else read_link(path)) == target:
-            return
-        check_ours(prefix, path)
-        put_name(prefix, record, path, target, wrapped=wrapped)
-
-
-def put_name(prefix: Prefix, record: Record, path: Path, target: Path, *, wrapped: bool) -> None:
-    """Make the link or wrapper at `path` in one step, whatever is there."""
-    make_directory(path.parent, prefix.path)
-    # What a kill leaves there, the next run removes.
-    temporary = prefix.new_staging(record.kind, path.name)
-    if wrapped:
-        write_durably(temporary, _wrapper(target), mode=0o755)
-    else:
-        temporary.symlink_to(target)
-    temporary.replace(path)
-
-
-def read_link(path: Path) -> Path | None:
-    """Return what the link at `path` leads to, or None where there is none."""
-    return path.readlink() if path.is_symlink() else None
-
-
-def check_ours(prefix: Prefix, path: Path) -> None:
-    """Refuse to touch anything but a link or a wrapper to this prefix's own trees.
-
-    Raises:
-        HostError: something else stands at `path`.
-    """
-    with host_errors("cannot look at a link"):
-        target = read_link(path) or read_wrapper(path)
-        if target is None and not path.exists():
-            return
-        if target is not None and _is_inside(prefix, target):
-            return
-        moved = target is not None and not target.exists()
-    raise HostError(
-        f"{printable(str(path))} is there already, and it is no link into this prefix",
-        hint="if the prefix was moved: unseal relocate KEY, for each that unseal list shows; "
-        "else move it away and run the command again"
-        if moved
-        else "move it away and run the command again",
-    )
-
-
-def _is_inside(prefix: Prefix, target: Path) -> bool:
-    """Tell whether `target` is in one of the prefix's trees, be the prefix reached by a link."""
-    parents = (prefix.parent("interpreter"), prefix.parent("tool"))
-    if any(parent in target.parents for parent in parents):
-        return True
-    real = target.resolve()
-    return any(parent.resolve() in real.parents for parent in parents)

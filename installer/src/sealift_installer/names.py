@@ -5,8 +5,14 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from sealift_installer.errors import host_errors
-from sealift_installer.links import check_ours, put_name, read_link, read_wrapper, replace_name
 from sealift_installer.made import Made, Names
+from sealift_installer.pointers import (
+    check_ours,
+    put_name,
+    read_link,
+    read_wrapper,
+    replace_name,
+)
 from sealift_installer.prefix import Prefix
 from sealift_installer.records import Record
 
