@@ -22,7 +22,8 @@ from hostile.seven import wrap
 from memory_source import MemorySource, unpack
 from sealift_installer.archives import check_path, check_target, read_members
 from sealift_installer.archives.decompress import decompress
-from sealift_installer.archives.seven_header import Block, Coder, read_listing
+from sealift_installer.archives.seven_blocks import Block, Coder
+from sealift_installer.archives.seven_header import read_listing
 from sealift_installer.archives.seven_methods import unpack_block
 from sealift_installer.errors import SealiftError
 from sealift_installer.limits import LIMITS, MIB

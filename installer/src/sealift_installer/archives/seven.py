@@ -11,16 +11,9 @@ from typing import BinaryIO
 
 from sealift_installer.archives.central import read_at
 from sealift_installer.archives.members import Member, check_path, check_target
+from sealift_installer.archives.seven_blocks import Block, Stream, read_blocks
 from sealift_installer.archives.seven_cursor import Cursor
-from sealift_installer.archives.seven_header import (
-    ENCODED,
-    Block,
-    Item,
-    Listing,
-    Stream,
-    read_blocks,
-    read_listing,
-)
+from sealift_installer.archives.seven_header import ENCODED, Item, Listing, read_listing
 from sealift_installer.archives.seven_methods import check_block, unpack_block
 from sealift_installer.archives.sniff import SNIFFED, describe
 from sealift_installer.archives.source import ArchiveSource

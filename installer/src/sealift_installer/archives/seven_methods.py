@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol, cast
 
 from sealift_installer.archives.decompress import Codec, Decoder, find_codec, raw_deflate
-from sealift_installer.archives.seven_header import Block, Coder
+from sealift_installer.archives.seven_blocks import Block, Coder
 from sealift_installer.errors import Damaged
 from sealift_installer.limits import MIB, Limits
 
