@@ -7,15 +7,15 @@ file is made anew. Links are made last, so nothing can be written through one. M
 
 import os
 from collections.abc import Iterable, Sequence
-from errno import EDQUOT, EEXIST, ENOSPC
 from pathlib import Path
 from types import TracebackType
 from typing import NoReturn, Self
 
 from sealift_installer.archives.members import PathChecker, check_link, check_links, check_path
-from sealift_installer.errors import Damaged, HostError, printable
+from sealift_installer.errors import Damaged, printable
 from sealift_installer.flush import flush_tree
 from sealift_installer.limits import LIMITS, Limits
+from sealift_installer.refusals import describe_refusal
 from sealift_installer.spellings import PROBE, find_merged, fold_links, merges_names
 from sealift_schemas.index import Entry
 
@@ -287,21 +287,4 @@ class TreeWriter:
             self._fail(error, path)
 
     def _fail(self, error: OSError, path: str) -> NoReturn:
-        where = f"{self._name}/{printable(path)}" if path else self._name
-        if error.errno in {ENOSPC, EDQUOT}:
-            raise HostError(
-                f"no space left while writing {where}: {error.strerror}",
-                hint="Free some space or inodes, or choose another prefix.",
-            ) from error
-        if error.errno == EEXIST and path:
-            raise HostError(self._collision(path, where)) from error
-        raise HostError(f"cannot write {where}: {error.strerror or error}") from error
-
-    def _collision(self, path: str, where: str) -> str:
-        folded = path.casefold()
-        for other in self._kinds:
-            if other != path and other.casefold() == folded:
-                return (
-                    f"this file system does not tell '{printable(path)}' from '{printable(other)}'"
-                )
-        return f"{where} is there already, and was not written by this installation"
+        raise describe_refusal(error, self._name, path, self._kinds) from error
