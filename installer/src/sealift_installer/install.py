@@ -28,8 +28,8 @@ from sealift_installer.records import Record, Records
 from sealift_installer.relocation import check_prefix
 from sealift_installer.report import InstallReport, Outcome, Progress, Silence
 from sealift_installer.selection import select, select_again
-from sealift_installer.stage import Staged, timed
-from sealift_installer.stages import Work, staging
+from sealift_installer.stage import Staged, Work, timed
+from sealift_installer.stages import staging
 from sealift_installer.trust.host import HOST, HostPlace, is_stuck
 from sealift_installer.trust.state import StateStore
 from sealift_schemas.lean import dataclass, replace

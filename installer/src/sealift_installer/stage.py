@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sealift_installer.archives import ArchiveReader
 from sealift_installer.authenticate import Authenticated
@@ -11,8 +12,12 @@ from sealift_installer.errors import HostError, host_errors
 from sealift_installer.memory import keep_memory
 from sealift_installer.preflight import check_offered, check_paths
 from sealift_installer.report import Progress
+from sealift_schemas.index import Entry
 from sealift_schemas.lean import dataclass
 from sealift_schemas.manifest import Archive
+
+if TYPE_CHECKING:
+    from sealift_installer.tree import TreeWriter
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,19 +33,23 @@ class Staged:
     seconds: Mapping[str, float]
 
 
-def stage(
-    authenticated: Authenticated,
-    archive: Archive,
-    staging: Path,
-    destination: Path,
-    progress: Progress,
-) -> Staged:
-    """Write the tree of `archive` to `staging`, relocated to `destination`, started and synced.
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One archive, the directory that it is staged in, and where it will stand."""
+
+    archive: Archive
+    staging: Path
+    destination: Path
+
+
+def stage(authenticated: Authenticated, work: Work, progress: Progress) -> Staged:
+    """Write the tree of one archive, relocated to where it will stand, started and synced.
 
     Raises:
         Damaged: the archive is not what was sealed, or an interpreter is another one.
         HostError: it cannot be written here, or an interpreter does not start.
     """
+    archive = work.archive
     seconds: dict[str, float] = {}
     progress.step(archive.name, "extract")
     with ExitStack() as closing:
@@ -50,36 +59,52 @@ def stage(
             reader = closing.enter_context(ArchiveReader(archive.format, source))
             # It reads ahead while these are imported, and the index is read.
             from sealift_installer.extract import Job, extract
-            from sealift_installer.smoke import prepare, smoke_testing
             from sealift_installer.spellings import settle_entries
-            from sealift_installer.tree import TreeWriter
 
-            keep_memory()
-            if archive.interpreter is not None:
-                prepare()
-            entries = authenticated.entries(archive)
-            check_paths(entries, destination)
-            tree = closing.enter_context(TreeWriter(staging))
-        with timed(seconds, "extract"):
+            tree, entries = _begin(authenticated, work, closing)
             merged = tree.find_merged(entries)
             if merged:
                 progress.note(f"names that this file system takes for others: {len(merged)}")
-            job = Job(archive, settle_entries(entries, merged), str(destination))
+            job = Job(archive, settle_entries(entries, merged), str(work.destination))
             counts = extract(authenticated, job, reader, tree)
             tree.make_links()
-            check_offered(archive, staging)
-            interpreter = archive.interpreter if archive.kind == "interpreter" else None
-            if interpreter is None:
-                tree.flush()
-        if interpreter is not None:
-            progress.step(archive.name, "start")
-            program = staging / interpreter
-            with (
-                timed(seconds, "start"),
-                smoke_testing(program, staging, archive.name, destination),
-            ):
-                tree.flush()
+            check_offered(archive, work.staging)
+        _finish(work, tree, progress, seconds)
     return Staged(counts.relocated, merged, seconds)
+
+
+def _begin(
+    authenticated: Authenticated, work: Work, closing: ExitStack
+) -> tuple["TreeWriter", tuple[Entry, ...]]:
+    """Make the top of the tree, whose index can be written there; return both."""
+    from sealift_installer.tree import TreeWriter
+
+    keep_memory()
+    if work.archive.interpreter is not None:
+        from sealift_installer.smoke import prepare
+
+        prepare()
+    entries = authenticated.entries(work.archive)
+    check_paths(entries, work.destination)
+    return closing.enter_context(TreeWriter(work.staging)), entries
+
+
+def _finish(work: Work, tree: "TreeWriter", progress: Progress, seconds: dict[str, float]) -> None:
+    """Sync the tree, and start its interpreter beside that."""
+    archive = work.archive
+    if archive.kind != "interpreter" or archive.interpreter is None:
+        with timed(seconds, "extract"):
+            tree.flush()
+        return
+    from sealift_installer.smoke import smoke_testing
+
+    progress.step(archive.name, "start")
+    program = work.staging / archive.interpreter
+    with (
+        timed(seconds, "start"),
+        smoke_testing(program, work.staging, archive.name, work.destination),
+    ):
+        tree.flush()
 
 
 @contextmanager

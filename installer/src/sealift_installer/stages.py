@@ -3,29 +3,18 @@
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from functools import partial
 
 from sealift_installer.authenticate import Authenticated
 from sealift_installer.cores import count_cores
 from sealift_installer.limits import MIB
 from sealift_installer.report import Progress
-from sealift_installer.stage import Staged, stage
-from sealift_schemas.lean import dataclass
-from sealift_schemas.manifest import Archive
+from sealift_installer.stage import Staged, Work, stage
 
 # Less than this is staged before there could be processes to do it.
 _WORTH_PROCESSES = 16 * MIB
 # Each takes some 25 MiB of memory for itself.
 _MOST_PROCESSES = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """One archive, the directory that it is staged in, and where it will stand."""
-
-    archive: Archive
-    staging: Path
-    destination: Path
 
 
 @contextmanager
@@ -36,17 +25,13 @@ def staging(
 
     Ask for them in their order. Leaving the context ends what is still being staged.
     """
-
-    def do(work: Work, progress: Progress) -> Staged:
-        return stage(authenticated, work.archive, work.staging, work.destination, progress)
-
     processes = _count_processes(works)
     if processes < 2:  # noqa: PLR2004 - one is this one
-        yield lambda work: do(work, progress)
+        yield lambda work: stage(authenticated, work, progress)
         return
     from sealift_installer.jobs import Jobs
 
-    stages = {work.archive.name: lambda progress, work=work: do(work, progress) for work in works}
+    stages = {work.archive.name: partial(stage, authenticated, work) for work in works}
     with Jobs(stages, processes, progress) as jobs:
         yield lambda work: jobs.result(work.archive.name)
 
