@@ -57,7 +57,7 @@ def test_list(workshop, capsys):
     first, last = capsys.readouterr().out.splitlines()
     size = workshop.tool.stat().st_size
     assert first.split() == [str(size), "B", f"archives/{tool_name(workshop)}"]
-    assert last == f"1 files, {size} B"
+    assert last == f"1 file, {size} B"
     assert workshop.sealift("cache", "list", "--json") == 0
     (entry,) = json.loads(capsys.readouterr().out)
     assert (entry["name"], entry["size"]) == (tool_name(workshop), size)
@@ -74,12 +74,12 @@ def test_an_empty_cache(tmp_path, capsys):
 def test_verify_finds_what_is_damaged_and_takes_it_away(workshop, cache, capsys):
     capsys.readouterr()
     assert workshop.sealift("cache", "verify") == 0
-    assert "1 files" in capsys.readouterr().err
+    assert "1 file," in capsys.readouterr().err
     (cache.archives / tool_name(workshop)).write_bytes(b"damaged")
     assert workshop.sealift("cache", "verify", "--json") == 4
     shown = capsys.readouterr()
     assert [one["name"] for one in json.loads(shown.out)["damaged"]] == [tool_name(workshop)]
-    assert "1 files of the cache are not what their names say" in shown.err
+    assert "1 file of the cache with other bytes than the name says" in shown.err
     assert workshop.sealift("cache", "verify", "--remove") == 0
     assert names(cache) == []
 
@@ -105,7 +105,7 @@ def test_prune_keeps_what_the_lock_needs(workshop, cache, capsys):
     assert workshop.sealift("cache", "prune", "--dry-run") == 0
     shown = capsys.readouterr()
     assert [line.split()[-1] for line in shown.out.splitlines()] == [f"archives/{old}", "tmp/left"]
-    assert "would be removed; 1 files" in shown.err
+    assert "would be removed; 1 file," in shown.err
     assert names(cache) == before
     assert workshop.sealift("cache", "prune", "--json") == 0
     report = json.loads(capsys.readouterr().out)

@@ -15,7 +15,7 @@ def contents(*archives):
     carried = [
         Carried(name, version, line, digest, size) for name, version, line, digest, size in archives
     ]
-    return Contents("site", 1, tuple(carried), sum(archive.size for archive in carried))
+    return Contents("site", 1, tuple(carried))
 
 
 def archive(version, size=10, sha256="0", tool="tool"):
@@ -33,7 +33,7 @@ def test_the_newest_of_a_line_belong_together():
     assert versions(found.upgraded) == [("1.10", "1.11")]
     assert [one.name for one in found.removed] == ["gone-2.0", "tool-1.9"]
     assert [one.name for one in found.added] == ["new-3.0"]
-    assert found.to_fetch == 20
+    assert found.new_bytes == 20
     back = compare(after, before)
     assert versions(back.upgraded) == [("1.11", "1.10")]
     assert [one.name for one in back.added] == ["gone-2.0", "tool-1.9"]
@@ -42,7 +42,7 @@ def test_the_newest_of_a_line_belong_together():
 def test_other_bytes_of_one_name_are_a_rebuild():
     found = compare(contents(archive("1")), contents(archive("1", sha256="1", size=30)))
     assert versions(found.rebuilt) == [("1", "1")]
-    assert (found.added, found.removed, found.upgraded, found.to_fetch) == ((), (), (), 30)
+    assert (found.added, found.removed, found.upgraded, found.new_bytes) == ((), (), (), 30)
 
 
 def test_versions_of_no_known_scheme():

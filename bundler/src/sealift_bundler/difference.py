@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from sealift_schemas.keys import InstallKey
 from sealift_schemas.lock import LockedArchive
 from sealift_schemas.manifest import Archive, Manifest
 from sealift_schemas.upstream import UpstreamEvidence
+
+_WHEELS = "unseal/wheels/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +45,25 @@ class Carried:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a lock or a bundle carries; `size` is in bytes, of archives and wheels."""
+    """What a lock or a bundle carries.
+
+    Attributes:
+        stream: the line of bundles.
+        sequence: its counter.
+        archives: what is carried for the targets.
+        wheels: the size in bytes of each wheel that unseal needs, by SHA-256. Its own are not among
+            them: a lock does not have them.
+    """
 
     stream: str
     sequence: int
     archives: tuple[Carried, ...]
-    size: int
+    wheels: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """The bytes of archives and wheels."""
+        return sum(archive.size for archive in self.archives) + sum(self.wheels.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +84,17 @@ class Difference:
     evidence: tuple[tuple[Carried, Carried], ...] = ()
 
     @property
-    def to_fetch(self) -> int:
-        """The bytes of the archives that the second has and the first has not."""
+    def new_bytes(self) -> int:
+        """The bytes of the archives and wheels that the second has and the first has not."""
         new = [*self.added, *(after for _, after in (*self.upgraded, *self.rebuilt))]
-        return sum(archive.size for archive in new)
+        return sum(archive.size for archive in new) + self.new_wheel_bytes
+
+    @property
+    def new_wheel_bytes(self) -> int:
+        """The bytes of the wheels alone."""
+        return sum(
+            size for sha256, size in self.second.wheels.items() if sha256 not in self.first.wheels
+        )
 
     @property
     def unconfirmed(self) -> list[tuple[str, list[str]]]:
@@ -92,7 +114,7 @@ class Difference:
             "rebuilt": [_pair_json(pair) for pair in self.rebuilt],
             "evidence": [_evidence_json(pair) for pair in self.evidence],
             "unconfirmed": [{"name": name, "lost": lost} for name, lost in self.unconfirmed],
-            "new_bytes": self.to_fetch,
+            "new_bytes": self.new_bytes,
         }
 
 
@@ -115,8 +137,8 @@ def read_contents(path: Path) -> Contents:
             hint="name a sealift.lock, a site or a bundle",
         )
     archives = tuple(_carried(one, one.upstream) for one in lock.archives)
-    wheels = sum(wheel.size for wheel in lock.wheels)
-    return Contents(lock.stream, lock.sequence, archives, _size(archives) + wheels)
+    wheels = {wheel.sha256: wheel.size for wheel in lock.wheels}
+    return Contents(lock.stream, lock.sequence, archives, wheels)
 
 
 def compare(first: Contents, second: Contents) -> Difference:
@@ -145,8 +167,12 @@ def _bundle_contents(path: Path) -> Contents:
         manifest = Manifest.read(data, limit=LIMITS.envelope)
     said = read_bundle_evidence(bundle, manifest)
     archives = tuple(_carried(one, said.get(one.name, ())) for one in manifest.archives)
-    wheels = sum(file.size for file in manifest.files if file.path.startswith("unseal/wheels/"))
-    return Contents(manifest.stream, manifest.sequence, archives, _size(archives) + wheels)
+    wheels = {
+        file.sha256: file.size
+        for file in manifest.files
+        if file.path.startswith(_WHEELS) and not file.path.startswith(f"{_WHEELS}sealift_")
+    }
+    return Contents(manifest.stream, manifest.sequence, archives, wheels)
 
 
 def _carried(one: LockedArchive | Archive, upstream: tuple[UpstreamEvidence, ...]) -> Carried:
@@ -182,15 +208,12 @@ def _order(version: str) -> tuple[bool, Version, str]:
         return False, Version("0"), version
 
 
-def _size(archives: Iterable[Carried]) -> int:
-    return sum(archive.size for archive in archives)
-
-
 def _contents_json(contents: Contents) -> dict[str, Any]:
     return {
         "stream": contents.stream,
         "sequence": contents.sequence,
         "archives": len(contents.archives),
+        "wheels": len(contents.wheels),
         "bytes": contents.size,
     }
 

@@ -21,7 +21,7 @@ from sealift_bundler.cli.common import (
     stepper,
     tell,
 )
-from sealift_bundler.sizes import show_size
+from sealift_bundler.sizes import show_count, show_size
 from sealift_installer.errors import UsageError, host_errors, printable
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ def _say_built(built: "Built", *, as_json: bool, quiet: bool) -> None:
         return
     reporter(quiet=quiet)(
         f"{state}: stream {manifest.stream}, sequence {manifest.sequence}, "
-        f"{len(manifest.archives)} archives, {show_size(size)}"
+        f"{show_count(len(manifest.archives), 'archive')}, {show_size(size)}"
     )
     say(str(built.path))
 
@@ -201,7 +201,8 @@ def say_verified(
         say(
             f"{state}: {bundle}\n"
             f"  stream {manifest.stream}, sequence {manifest.sequence}, made {manifest.created}\n"
-            f"  {report.archives} archives, {report.files} files, {show_size(report.size)}\n"
+            f"  {show_count(report.archives, 'archive')}, {show_count(report.files, 'file')}, "
+            f"{show_size(report.size)}\n"
             f"  root version {found.root.root.version}"
         )
         for name in found.signers:

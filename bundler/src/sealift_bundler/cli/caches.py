@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sealift_bundler.cli.common import Json, Quiet, open_site, reporter, say, say_json
-from sealift_bundler.sizes import show_size
+from sealift_bundler.sizes import show_count, show_size
 from sealift_installer.errors import Damaged, UsageError, printable
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def show_archives(*, as_json: Json = False) -> None:
         say_json(_values(found))
         return
     _say_files(found)
-    say(f"{len(found)} files, {show_size(sum(kept.size for kept in found))}")
+    say(f"{show_count(len(found), 'file')}, {show_size(sum(kept.size for kept in found))}")
 
 
 @cache_app.command("verify")
@@ -70,10 +70,12 @@ def verify_archives(
         )
     else:
         _say_files(checked.damaged)
-        reporter(quiet=quiet)(f"{checked.files} files, {show_size(checked.size)} were read")
+        reporter(quiet=quiet)(
+            f"{show_count(checked.files, 'file')}, {show_size(checked.size)} read"
+        )
     if checked.damaged and not remove:
         raise Damaged(
-            f"{len(checked.damaged)} files of the cache are not what their names say",
+            f"{show_count(len(checked.damaged), 'file')} of the cache with other bytes than the name says",
             hint="no build uses them; sealift cache verify --remove takes them away",
         )
 
@@ -119,8 +121,8 @@ def prune_archives(
     _say_files(pruned.removed)
     done = "would be removed" if dry_run else "removed"
     reporter(quiet=quiet)(
-        f"{len(pruned.removed)} files, {show_size(pruned.freed)} {done}; "
-        f"{pruned.files} files, {show_size(pruned.size)} kept"
+        f"{show_count(len(pruned.removed), 'file')}, {show_size(pruned.freed)} {done}; "
+        f"{show_count(pruned.files, 'file')}, {show_size(pruned.size)} kept"
     )
 
 

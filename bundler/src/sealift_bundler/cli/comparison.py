@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sealift_bundler.cli.common import Json, say, say_json
-from sealift_bundler.sizes import show_size
+from sealift_bundler.sizes import show_count, show_size
 
 if TYPE_CHECKING:
     from sealift_bundler.difference import Difference
@@ -48,12 +48,17 @@ def _say_difference(found: "Difference") -> None:
     for name, lost in found.unconfirmed:
         say(f"! {name}  not confirmed any more by its publisher: {', '.join(lost)}")
     one, two = found.first, found.second
+    if one.wheels.keys() != two.wheels.keys():
+        say(
+            f"~ the wheels of unseal: {len(one.wheels)} to {show_count(len(two.wheels), 'file')}, "
+            f"{show_size(found.new_wheel_bytes)} of them new"
+        )
     if one.stream != two.stream:
         say(f"stream {one.stream} to {two.stream}")
     say(
         f"sequence {one.sequence} to {two.sequence}: {len(one.archives)} to "
-        f"{len(two.archives)} archives, {show_size(one.size)} to {show_size(two.size)}, "
-        f"{show_size(found.to_fetch)} of it new"
+        f"{show_count(len(two.archives), 'archive')}, "
+        f"{show_size(one.size)} to {show_size(two.size)}, {show_size(found.new_bytes)} of it new"
     )
 
 

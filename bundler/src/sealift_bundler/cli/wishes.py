@@ -16,7 +16,7 @@ from sealift_bundler.cli.common import (
     say,
     say_json,
 )
-from sealift_bundler.sizes import show_size
+from sealift_bundler.sizes import show_count, show_size
 from sealift_installer.errors import UsageError, printable
 
 Platforms = Annotated[
@@ -135,7 +135,8 @@ def lock(
         say(change)
     size = sum(archive.size for archive in found.lock.archives)
     reporter(quiet=quiet)(
-        f"{here.lock_path}: sequence {found.lock.sequence}, {len(found.lock.archives)} archives, "
+        f"{here.lock_path}: sequence {found.lock.sequence}, "
+        f"{show_count(len(found.lock.archives), 'archive')}, "
         f"{show_size(size)}" + ("" if found.changes else "; nothing has changed")
     )
 
