@@ -93,8 +93,19 @@ def test_where_a_wheel_is_missing_is_told(settings):
     told = []
     platforms = ["linux-s390x-gnu", "macos-aarch64-none"]
     resolve_wheels(["3.11"], platforms, settings=settings, pins=PINS, warn=told.append)
-    where = "unseal cannot be installed with Python 3.11 on linux-s390x-gnu"
-    assert told == [f"{where}: fast 1.0 has no wheel for it"]
+    where = "unseal cannot be installed on linux-s390x-gnu with Python 3.11"
+    assert told == [f"{where}: there is no wheel of fast 1.0"]
+
+
+def test_what_is_missing_is_told_once_for_a_platform(index, settings):
+    told = []
+    for name in ("native", "also", "third"):
+        publish(index, name, [f"{name}-1-cp311-cp311-macosx_11_0_arm64.whl"])
+    pins = [*PINS, *(pin(name, "1", []) for name in ("native", "also", "third"))]
+    platforms = ["linux-s390x-gnu", "linux-riscv64-gnu"]
+    resolve_wheels(["3.11", "3.12"], platforms, settings=settings, pins=pins, warn=told.append)
+    lacking = "with Python 3.11, 3.12: there is no wheel of also 1, fast 1.0, native 1 and 1 more"
+    assert told == [f"unseal cannot be installed on {one} {lacking}" for one in sorted(platforms)]
 
 
 def test_another_file_than_the_pinned_one_is_refused(settings):

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -37,6 +37,10 @@ _SYSTEMS = {
 _CONNECTIONS = 8
 
 
+# How many packages without a wheel are named.
+_SHOWN = 3
+
+
 @dataclass(frozen=True, slots=True)
 class Pin:
     """One line of the pins: exactly one version, and the files that may stand for it."""
@@ -49,6 +53,15 @@ class Pin:
     def applies(self, environment: Mapping[str, str]) -> bool:
         """Say whether the pin is for the environment that PEP 508 markers describe."""
         return not self.marker or Marker(self.marker).evaluate(dict(environment))
+
+
+@dataclass(frozen=True, slots=True)
+class _Missing:
+    """A target for which a package has no wheel."""
+
+    platform: Platform
+    python: tuple[int, int]
+    wheel: str
 
 
 def read_pins() -> tuple[Pin, ...]:
@@ -81,12 +94,15 @@ def resolve_wheels(
     pins = read_pins() if pins is None else pins
     targets = [(_version(python), Platform.parse(name)) for python in pythons for name in platforms]
     chosen: dict[str, DistributionPackage] = {}
+    missing: list[_Missing] = []
     with IndexClient(settings) as index:
         for pin in pins:
             wanted = [target for target in targets if pin.applies(_environment(*target))]
             if wanted:
                 packages = index.wheels(pin.name)
-                chosen |= {one.filename: one for one in _choose(pin, packages, wanted, warn)}
+                chosen |= {one.filename: one for one in _choose(pin, packages, wanted, missing)}
+    for line in _describe(missing):
+        warn(line)
     packages = [chosen[filename] for filename in sorted(chosen)]
     with ThreadPoolExecutor(_CONNECTIONS) as pool:
         sizes = pool.map(partial(_size, settings), packages)
@@ -114,10 +130,10 @@ def suffices(
     for pin in read_pins() if pins is None else pins:
         mine = [package for package in packages if names[package.filename] == pin.name]
         wanted = [target for target in targets if pin.applies(_environment(*target))]
-        missing: list[str] = []
+        missing: list[_Missing] = []
         if any(digest(package) not in pin.hashes for package in mine):
             return False
-        used |= {package.filename for package in _choose(pin, mine, wanted, missing.append)}
+        used |= {package.filename for package in _choose(pin, mine, wanted, missing)}
         if missing:
             return False
     return used == names.keys()
@@ -161,18 +177,16 @@ def _choose(
     pin: Pin,
     packages: Iterable[DistributionPackage],
     targets: Iterable[tuple[tuple[int, int], Platform]],
-    warn: Callable[[str], None],
+    missing: "list[_Missing]",
 ) -> list[DistributionPackage]:
+    """Return the wheels that stand for the pin on the targets, and add to `missing` where none."""
     version = Version(pin.version)
     wheels = [wheel for wheel in read_wheels(packages) if wheel.version == version]
     chosen: dict[str, DistributionPackage] = {}
     for python, platform in targets:
         wheel = choose_for_python(wheels, python, platform)
         if wheel is None:
-            warn(
-                f"unseal cannot be installed with Python {python[0]}.{python[1]} on {platform}:"
-                f" {pin.name} {pin.version} has no wheel for it"
-            )
+            missing.append(_Missing(platform, python, f"{pin.name} {pin.version}"))
             continue
         chosen[wheel.package.filename] = wheel.package
     for package in chosen.values():
@@ -184,6 +198,22 @@ def _choose(
                 hint="the package index that pip is configured for has another file of this name",
             )
     return list(chosen.values())
+
+
+def _describe(missing: Iterable[_Missing]) -> Iterator[str]:
+    """Yield for each platform where unseal cannot be installed, and what it lacks there."""
+    by_platform: dict[Platform, list[_Missing]] = {}
+    for each in missing:
+        by_platform.setdefault(each.platform, []).append(each)
+    for platform, lacking in sorted(by_platform.items()):
+        pythons = sorted({each.python for each in lacking})
+        versions = ", ".join(f"{major}.{minor}" for major, minor in pythons)
+        wheels = sorted({each.wheel for each in lacking})
+        more = f" and {len(wheels) - _SHOWN} more" if len(wheels) > _SHOWN else ""
+        yield (
+            f"unseal cannot be installed on {platform} with Python {versions}:"
+            f" there is no wheel of {', '.join(wheels[:_SHOWN])}{more}"
+        )
 
 
 def _package(wheel: LockedWheel) -> DistributionPackage:
