@@ -80,14 +80,17 @@ class _Run:
         faults: dict[str, NetworkError] = {}
         failures = 0
         while True:
-            for address in tuple(left):
+            asked = tuple(left)
+            for address in asked:
                 try:
                     return self._insist(address)
-                except Transient as fault:
-                    faults[address] = fault
                 except NetworkError as fault:
                     faults[address] = fault
-                    left.remove(address)
+                    if not isinstance(fault, Transient):
+                        left.remove(address)
+                    if address != asked[-1]:
+                        note = f"{fault.message}; asking the next place"
+                        self._around.progress.note(note)
             failures += 1
             if not left or failures >= self._patience.attempts:
                 raise self._failed(faults)
@@ -200,7 +203,7 @@ class _Run:
             file = path.open("rb")
         except OSError as error:
             reason = error.strerror or str(error)
-            raise _Unreadable(f"cannot read {shown(address)}: {reason}") from None
+            raise _Unreadable(f"cannot read {printable(str(path))}: {reason}") from None
         with file:
             size = path.stat().st_size
             self._encoding = ""

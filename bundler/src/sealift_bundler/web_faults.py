@@ -19,6 +19,10 @@ TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 _TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")
 # What OpenSSL calls faults of certificates and keys, ours or the server's; a retry mends none.
 _LASTING_TLS = re.compile(r"CERTIFICATE|UNKNOWN_CA|KEY|PEM|PROTOCOL_VERSION|WRONG_VERSION_NUMBER")
+_AUTHORITIES = (
+    "the file that `ca` in [network], SSL_CERT_FILE or REQUESTS_CA_BUNDLE names has the authorities"
+    " that are trusted; for the package index also pip's `cert`"
+)
 _UNUSABLE = (
     requests.exceptions.InvalidURL,
     requests.exceptions.InvalidSchema,
@@ -100,14 +104,19 @@ def _translated(error: Exception, url: str) -> NetworkError:
         if lasting is not None:
             message, hint = lasting
             return NetworkError(f"{shown(url)}: {message}", hint=hint)
-    return Transient(f"{shown(url)}: {_reason(causes)}")
+    reason = _reason(causes)
+    if any(isinstance(cause, urllib3.exceptions.ProxyError) for cause in causes):
+        return Transient(
+            f"{shown(url)}: the proxy does not serve: {reason.replace('server', 'proxy')}",
+            hint="look at HTTP_PROXY, HTTPS_PROXY and ALL_PROXY, and at `proxy` in [network]",
+        )
+    return Transient(f"{shown(url)}: {reason}")
 
 
 def _lasting(cause: BaseException) -> tuple[str, str | None] | None:
     """Return message and hint if no further attempt can mend `cause`."""
     if isinstance(cause, ssl.SSLCertVerificationError):
-        hint = "`ca` in [network] or REQUESTS_CA_BUNDLE names a file with further authorities"
-        return f"the certificate is not trusted: {cause.verify_message}", hint
+        return f"the certificate is not trusted: {cause.verify_message}", _AUTHORITIES
     if isinstance(cause, ssl.SSLError) and _LASTING_TLS.search(str(cause.reason)):
         reason = str(cause.reason).lower().replace("_", " ")
         return f"TLS failed: {reason}", "[[network.host]] names client certificates"
@@ -127,10 +136,11 @@ def _reason(causes: list[BaseException]) -> str:
         for kinds, reason in _REASONS:
             if isinstance(cause, kinds):
                 return reason
+        tunnel = _TUNNEL.search(str(cause)) if isinstance(cause, OSError) else None
+        if tunnel is not None:
+            return f"it answered {tunnel[1]}"
         if isinstance(cause, OSError) and cause.strerror:
             return cause.strerror[:1].lower() + cause.strerror[1:]
-    if any(isinstance(cause, urllib3.exceptions.ProxyError) for cause in causes):
-        return "the proxy does not serve"
     return "the connection broke"
 
 

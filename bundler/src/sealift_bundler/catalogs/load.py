@@ -125,7 +125,8 @@ def _download(copy: CatalogCopy, access: Access | None) -> _Answer:
         try:
             return web.insist(lambda: _ask(copy, session), session.access.patience)
         except NetworkError as error:
-            raise NetworkError(error.message, hint=_hint(copy)) from None
+            hint = "; ".join(filter(None, (error.hint, _hint(copy))))
+            raise NetworkError(error.message, hint=hint) from error
 
 
 def _ask(copy: CatalogCopy, session: "web.Session") -> _Answer:

@@ -71,7 +71,7 @@ def _default(
     try:
         return load_catalog(DEFAULT, cache, offline=offline, fresh=FRESH, access=once)
     except NetworkError as error:
-        reason = "--offline is set" if offline else error.message
+        reason = "--offline is set" if offline else _why(error)
     if copied is not None:
         tell(f"{reason}\nusing the copy of uv's list of {copied}")
         return load_catalog(DEFAULT, cache, offline=True)
@@ -81,6 +81,13 @@ def _default(
         "glibc Linux, macOS and Windows"
     )
     return found
+
+
+def _why(error: NetworkError) -> str:
+    """Return the message, and what can be done about the way to the server if that is known."""
+    way = error.__cause__
+    hint = way.hint if isinstance(way, NetworkError) else None
+    return error.message if hint is None else f"{error.message}\nhint: {hint}"
 
 
 def _once(access: Access | None) -> Access:
