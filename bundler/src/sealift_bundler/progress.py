@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Self, TextIO
 from sealift_bundler.sizes import show_size
 
 if TYPE_CHECKING:
-    from rich.progress import TaskID
+    from rich.progress import ProgressColumn, Task, TaskID
+    from rich.text import Text
 
 _WIDTH = 48
 
@@ -89,7 +90,7 @@ class Bars(Progress):
             bars.TextColumn("{task.description}", markup=False),
             bars.BarColumn(),
             bars.DownloadColumn(binary_units=True),
-            bars.TransferSpeedColumn(),
+            _rate_column(),
             bars.TimeRemainingColumn(),
             console=Console(file=stream, force_terminal=True),
             transient=True,
@@ -154,3 +155,17 @@ class Bars(Progress):
         self._done[name] = done
         if self._all is not None and gained:
             self._bars.advance(self._all, gained)
+
+
+def _rate_column() -> "ProgressColumn":
+    """Return the column of the rate, in the units of the sizes beside it."""
+    from rich import progress as bars
+    from rich.text import Text as Words
+
+    class Rate(bars.ProgressColumn):
+        def render(self, task: "Task") -> "Text":
+            speed = task.finished_speed or task.speed
+            shown = "?" if speed is None else f"{show_size(int(speed))}/s"
+            return Words(shown, style="progress.data.speed")
+
+    return Rate()
