@@ -1,5 +1,7 @@
 """search: what there is, before something is asked for."""
 
+import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -115,9 +117,12 @@ def _say_table(entries: "Sequence[CatalogEntry]") -> None:
         for entry in entries
     ]
     widths = [max(map(len, column)) for column in zip(_HEAD, *rows, strict=True)]
+    # On a terminal a row takes one line; elsewhere nothing is cut.
+    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for row in (_HEAD, *rows):
         cells = (text.ljust(width) for text, width in zip(row, widths, strict=True))
-        say("  ".join(cells).rstrip())
+        line = "  ".join(cells).rstrip()
+        say(line if room is None or len(line) <= room else f"{line[: room - 3]}...")
 
 
 def _build(text: str | None) -> str:
