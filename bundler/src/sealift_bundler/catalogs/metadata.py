@@ -7,13 +7,13 @@ that nobody knows are passed over, and so is an entry for an implementation, a p
 variant that has no place in the grammar of install keys.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
 from sealift_bundler.addresses import find_flaw
+from sealift_bundler.foreign_json import read_json
 from sealift_schemas.keys import (
     IMPLEMENTATIONS,
     PYTHON_VERSION,
@@ -64,8 +64,8 @@ def read_catalog(data: bytes, what: str) -> tuple[CatalogEntry, ...]:
     if len(data) > LIMIT:
         raise DocumentError(what, f"at most {LIMIT} bytes", f"{len(data)} bytes")
     try:
-        document = json.loads(data)
-    except (ValueError, RecursionError) as error:
+        document = read_json(data)
+    except ValueError as error:
         raise DocumentError(what, "a catalogue in JSON", str(error)) from None
     if not isinstance(document, dict):
         raise DocumentError(what, "an object", shorten(document))

@@ -5,6 +5,8 @@ from typing import Any
 import requests
 from pypi_simple import ProjectPage
 
+from sealift_bundler.foreign_json import check_amount
+
 _PROVENANCE = "provenance"
 
 
@@ -18,10 +20,13 @@ def read_page(answer: requests.Response, project: str) -> ProjectPage:
         ValueError: it is no page of a project.
         UnsupportedContentTypeError, UnsupportedRepoVersionError: it is one that is not known.
     """
+    check_amount(answer.content)
     try:
         return ProjectPage.from_response(answer, project)
     except requests.JSONDecodeError:
         raise
+    except RecursionError as error:
+        raise ValueError(str(error)) from None
     except ValueError:
         page = _without_provenances(answer)
         if page is None:

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from sealift_bundler.addresses import find_flaw
+from sealift_bundler.foreign_json import read_json
 from sealift_bundler.upstream.reader import Request
 from sealift_bundler.upstream.snappy import SnappyError, unpack
 from sealift_schemas.lean import dataclass
@@ -52,8 +53,8 @@ def load_json(data: bytes) -> Any:
         UnreadableAnswer: it is no JSON.
     """
     try:
-        return json.loads(data)
-    except (ValueError, RecursionError):
+        return read_json(data)
+    except ValueError:
         raise UnreadableAnswer("the answer is no JSON") from None
 
 
@@ -169,11 +170,14 @@ def read_lines(data: bytes) -> list[dict[str, Any]]:
         UnreadableAnswer: it is no such file.
     """
     try:
-        values = [json.loads(data)]
-    except (ValueError, RecursionError):
-        values = [load_json(line) for line in data.splitlines() if line.strip()]
+        values = [read_json(data)]
+    except ValueError:
+        lines = [line for line in data.splitlines() if line.strip()]
+        if len(lines) > MOST_ATTESTATIONS:
+            raise UnreadableAnswer(
+                f"there are more than {MOST_ATTESTATIONS} attestations"
+            ) from None
+        values = [load_json(line) for line in lines]
     if not values or not all(isinstance(value, dict) for value in values):
         raise UnreadableAnswer("it holds no attestation")
-    if len(values) > MOST_ATTESTATIONS:
-        raise UnreadableAnswer(f"there are more than {MOST_ATTESTATIONS} attestations")
     return values
