@@ -14,6 +14,7 @@ from unittest import mock
 from target import in_child
 
 CALLS = ("link", "mkdir", "rename", "replace", "rmdir", "symlink", "unlink", "write", "fsync")
+CALLS += ("pwrite", "fdatasync")
 _EXCHANGE = "sealift_installer.publish.exchange"
 
 

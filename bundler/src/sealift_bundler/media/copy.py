@@ -4,7 +4,6 @@ Nothing is read back before everything is written. A stick that claims to be lar
 writes over what it has taken before, and shows that only then.
 """
 
-import os
 import shutil
 import time
 from collections.abc import Sequence
@@ -16,9 +15,9 @@ from sealift_bundler.media import plan
 from sealift_bundler.media.check import BundleCheck, check_bundle
 from sealift_bundler.media.faults import find_bad_chunks, find_faults
 from sealift_bundler.media.outcome import Copied, Copies, CopyOptions, Pace
-from sealift_bundler.media.place import check_directory, is_present, try_name
+from sealift_bundler.media.place import check_directory, is_present
 from sealift_bundler.media.plan import Carried, Facts
-from sealift_bundler.media.stage import Stage
+from sealift_bundler.media.stage import NAME_ERRORS, Stage, name_refusal
 from sealift_bundler.media.uncached import UncachedBundle, Way
 from sealift_bundler.progress import Progress
 from sealift_bundler.write import staged
@@ -101,12 +100,13 @@ def copy_bundles(bundles: Sequence[Path], directory: Path, options: CopyOptions)
 
 def _claim(carried: Carried, directory: Path, stack: ExitStack) -> _Job:
     """Take the place where a bundle is written; when `stack` is left it becomes the bundle."""
-    target = directory / carried.name
-    with host_errors("cannot look at the medium"):
-        fresh = not os.path.lexists(target)
-    if fresh:
-        try_name(target)
-    place = stack.enter_context(staged(target, resume=True))
+    try:
+        place = stack.enter_context(staged(directory / carried.name, resume=True))
+    except HostError as error:
+        cause = error.__cause__
+        if isinstance(cause, OSError) and cause.errno in NAME_ERRORS:
+            raise name_refusal(carried.name, cause.strerror or str(cause)) from cause
+        raise
     return _Job(carried, Stage(place, carried.files))
 
 
@@ -121,6 +121,7 @@ def _prepare(jobs: Sequence[_Job], facts: Facts, options: CopyOptions) -> None:
         sizes = [size for each in there for size in each]
         plan.check_fits(facts, [job.carried for job in jobs], sizes)
         for job in jobs:
+            job.stage.try_name(job.carried.name)
             job.begun = job.stage.lay_out()
     except BaseException:
         for job, found in zip(jobs, there, strict=True):

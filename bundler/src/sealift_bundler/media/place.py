@@ -8,10 +8,8 @@ from pathlib import Path
 from sealift_bundler.media.check import is_bundle
 from sealift_bundler.media.outcome import CopyOptions
 from sealift_bundler.media.plan import Carried
-from sealift_bundler.media.stage import NAME_ERRORS
 from sealift_installer.bundle import MANIFEST, Bundle
 from sealift_installer.errors import (
-    HostError,
     SealiftError,
     UsageError,
     host_errors,
@@ -33,7 +31,7 @@ def check_directory(directory: Path, bundles: Sequence[Path], options: CopyOptio
     if options.name is not None:
         if len(bundles) > 1:
             raise UsageError("--name is for one bundle")
-        if Path(options.name).name != options.name:
+        if "/" in options.name or options.name in {"", ".", ".."}:
             raise UsageError(f"not a plain name: {printable(options.name)}")
     with host_errors("cannot look at the medium"):
         place = directory.resolve()
@@ -81,27 +79,3 @@ def _manifest_sha256(target: Path) -> str:
         return hashlib.sha256(bundle.read(MANIFEST, bundle.limits.envelope)).hexdigest()
     except SealiftError as error:
         return error.message.partition("\n")[0]
-
-
-def try_name(target: Path) -> None:
-    """Check that the medium stores the name of a bundle as it is.
-
-    Raises:
-        HostError: it does not.
-    """
-    reason = "it is stored as another one"
-    with host_errors("cannot write to the medium"):
-        try:
-            target.mkdir()
-        except OSError as error:
-            if error.errno not in NAME_ERRORS:
-                raise
-            stored, reason = False, error.strerror or str(error)
-        else:
-            stored = target in target.parent.iterdir()
-            target.rmdir()
-    if not stored:
-        raise HostError(
-            f"the medium cannot hold the name {printable(target.name)}: {reason}",
-            hint="--name gives the bundle another name there",
-        )

@@ -15,7 +15,7 @@ from sealift_bundler.media.plan import fold, folders, refusal
 from sealift_bundler.media.uncached import drop_cache
 from sealift_installer.bundle import Bundle
 from sealift_installer.chunks import AuthenticatedFile
-from sealift_installer.errors import host_errors, printable
+from sealift_installer.errors import HostError, host_errors, printable
 from sealift_installer.flush import flush_tree
 from sealift_schemas.payload import CHUNK_SIZE, BundleFile
 
@@ -32,10 +32,11 @@ NAME_ERRORS = {
     errno.EPERM,
     errno.EILSEQ,
     errno.ENAMETOOLONG,
-    errno.EISDIR,
-    errno.ENOTDIR,
 }
+# A file and a directory that are one name.
+_ONE_NAME = {errno.EISDIR, errno.ENOTDIR}
 _CANNOT = "cannot write to the medium"
+_TRIAL = ".name"
 
 
 class Stage:
@@ -56,6 +57,29 @@ class Stage:
         """
         with host_errors(_CANNOT):
             return list(self._clean(""))
+
+    def try_name(self, name: str) -> None:
+        """Check that the medium stores `name`, that of the bundle, as it is.
+
+        Raises:
+            HostError: it does not.
+        """
+        # What a killed run leaves here is none of the bundle's files, and is removed by the next.
+        trial = self.place / _TRIAL / name
+        reason = "it is stored as another one"
+        with host_errors(_CANNOT):
+            trial.parent.mkdir()
+            try:
+                trial.mkdir()
+                stored = trial in trial.parent.iterdir()
+            except OSError as error:
+                if error.errno not in NAME_ERRORS:
+                    raise
+                stored, reason = False, error.strerror or str(error)
+            finally:
+                shutil.rmtree(trial.parent)
+        if not stored:
+            raise name_refusal(name, reason)
 
     def lay_out(self) -> bool:
         """Make all directories and, empty, all files, so that no name is a surprise later on.
@@ -165,7 +189,7 @@ class Stage:
             with self._descend(folder) as directory:
                 make(directory, name)
         except OSError as error:
-            if error.errno not in NAME_ERRORS:
+            if error.errno not in NAME_ERRORS | _ONE_NAME:
                 raise
             problems[path] = error.strerror or str(error)
 
@@ -207,6 +231,14 @@ def _make(name: str, flags: int, mode: int, directory: int) -> None:
 def _set_mode(descriptor: int, mode: int) -> None:
     with suppress(OSError):  # FAT has no modes
         os.fchmod(descriptor, mode)
+
+
+def name_refusal(name: str, reason: str) -> HostError:
+    """Return the error for a bundle whose name the medium does not store."""
+    return HostError(
+        f"the medium cannot hold the name {printable(name)}: {reason}",
+        hint="--name gives the bundle another name there",
+    )
 
 
 def settle(place: Path) -> None:
