@@ -1,6 +1,7 @@
 import base64
 import hashlib
 import io
+import json
 import os
 import re
 import sys
@@ -17,7 +18,7 @@ from sealift_bundler.errors import NetworkError
 from sealift_bundler.sources import index_client, pip_settings
 from sealift_bundler.sources.package_index import find_package
 from sealift_bundler.sources.pip_settings import PipSettings, read_pip_settings, through_pip
-from sealift_installer.errors import UsageError
+from sealift_installer.errors import Damaged, UsageError
 from sealift_schemas.lock import LockedArchive
 from sealift_schemas.spec import PackageWanted
 from workshop import Workshop, tree
@@ -177,6 +178,36 @@ def test_a_name_without_measure_is_passed_over(filename, index, settings):
     publish(index, "x", [filename, "x-1-py3-none-any.whl"])
     (found,) = find_package(PackageWanted("x"), LINUX, settings)
     assert found.version == "1"
+
+
+def offer(index, **fields):
+    """Let the index offer one wheel, as PEP 691 has it, with `fields`."""
+    wheel = {
+        "filename": "x-1-py3-none-any.whl",
+        "url": "/files/x-1-py3-none-any.whl",
+        "hashes": {"sha256": "0" * 64},
+        **fields,
+    }
+    page = {"meta": {"api-version": "1.1"}, "name": "x", "versions": ["1"], "files": [wheel]}
+    data = json.dumps(page).encode()
+    index.faults["/simple/x/"] = [Body(data, "application/vnd.pypi.simple.v1+json")]
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["file:///etc/passwd", "ftp://host/x", "http://host/\u202ex", "http://h/%00", "http://h:x/"],
+)
+def test_an_index_that_leads_to_no_server_is_refused(url, index, settings):
+    offer(index, url=url)
+    with pytest.raises(Damaged, match=r"leads to no server: x-1-py3-none-any\.whl"):
+        find_package(PackageWanted("x"), LINUX, settings)
+
+
+@pytest.mark.parametrize("size", [10**4000, 2**63, -1])
+def test_a_size_that_no_file_has_is_none(size, index, settings):
+    offer(index, size=size)
+    (found,) = find_package(PackageWanted("x"), LINUX, settings)
+    assert found.size is None
 
 
 def test_a_file_without_a_digest_is_refused(index, settings):

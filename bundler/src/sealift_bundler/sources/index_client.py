@@ -16,12 +16,13 @@ from pypi_simple import (
 
 from sealift_bundler import web
 from sealift_bundler.access import Access
+from sealift_bundler.addresses import find_flaw
 from sealift_bundler.errors import NetworkError
 from sealift_bundler.sources.pip_settings import PipSettings, read_pip_settings, through_pip
 from sealift_bundler.sources.project_page import read_page
 from sealift_bundler.web_faults import refusal, shown
-from sealift_installer.errors import UsageError, printable
-from sealift_schemas.strictjson import SHA256
+from sealift_installer.errors import Damaged, UsageError, mismatch, printable
+from sealift_schemas.strictjson import LARGEST_INTEGER, SHA256
 
 # The longest pages of the public index have some 20 MB.
 LIMIT = 128 * 1024 * 1024
@@ -115,7 +116,12 @@ class IndexClient:
                 f"{self.shown}: the server does not answer as a package index",
                 hint="a login or a proxy may stand in between",
             ) from error
-        return [package for package in page.packages if package.package_type == "wheel"]
+        wheels = [package for package in page.packages if package.package_type == "wheel"]
+        for wheel in wheels:
+            if wheel.size is not None and not 0 <= wheel.size <= LARGEST_INTEGER:
+                # No file has that many bytes, and no lock can say it.
+                wheel.size = None
+        return wheels
 
     def _page(self, project: str) -> ProjectPage:
         address = self._index.get_project_url(project)
@@ -150,7 +156,24 @@ def digest(package: DistributionPackage) -> str:
 
 
 def address(package: DistributionPackage) -> str:
-    """Return a file's address without credentials: it will stand in the lock."""
-    parts = urlsplit(package.url)
-    netloc = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, netloc, parts.path, parts.query, ""))
+    """Return a file's address without credentials: it will stand in the lock.
+
+    Raises:
+        Damaged: it leads to no server, such as to a file of this machine.
+    """
+    try:
+        parts = urlsplit(package.url)
+        netloc = parts.netloc.rpartition("@")[2]
+        url = urlunsplit((parts.scheme, netloc, parts.path, parts.query, ""))
+        leads = parts.scheme in {"https", "http"} and find_flaw(url) is None
+    except ValueError:
+        url, leads = "", False
+    if not leads:
+        raise Damaged(
+            mismatch(
+                f"the package index leads to no server: {printable(package.filename)}",
+                "a plain address with https or http",
+                printable(url) or "none that can be read",
+            )
+        )
+    return url

@@ -32,6 +32,7 @@ def find_package(
         UsageError: the request is malformed, the index has no such version, no wheel for a
             platform, or tells no digest.
         NetworkError: the index cannot be reached.
+        Damaged: it leads to no server.
     """
     from sealift_bundler.sources.index_client import IndexClient
 
