@@ -11,9 +11,10 @@ import pytest
 
 from loopback import LoopbackServer, Slow
 from sealift_bundler import build, seal
+from sealift_bundler.draft import Draft
 from sealift_bundler.inspect import Inspection
 from sealift_bundler.lock import read_lock
-from sealift_bundler.write import Draft, check_output, staged
+from sealift_bundler.write import check_output, staged
 from sealift_installer.errors import Damaged, HostError, UsageError
 from sealift_schemas.index import Entry
 from sealift_schemas.lock import Lock, LockedArchive

@@ -11,11 +11,13 @@ from sealift_bundler.bundle_page import travelling_page
 from sealift_bundler.carried_wheels import CarriedWheels
 from sealift_bundler.current import current_lock
 from sealift_bundler.downloads_json import downloads_json
+from sealift_bundler.draft import Draft
 from sealift_bundler.evidence.book import EvidenceBook
 from sealift_bundler.evidence.statements import Building, find_code
 from sealift_bundler.inspect import inspect_archive
 from sealift_bundler.keys import keyid
 from sealift_bundler.lock import Locked
+from sealift_bundler.packed import Packed
 from sealift_bundler.paper import install_scripts, readme_text, verify_text
 from sealift_bundler.resolve import Means, evidence_search, obtain, obtain_wheels
 from sealift_bundler.roots import RootFile, read_roots
@@ -25,10 +27,11 @@ from sealift_bundler.sign import Signer
 from sealift_bundler.sign.bundle import sign_bundle
 from sealift_bundler.site import BUNDLES_NAME, Site
 from sealift_bundler.upstream.carry import carry_evidence
-from sealift_bundler.write import Draft, staged
+from sealift_bundler.write import staged
 from sealift_installer.bundle import root_name
 from sealift_installer.errors import HostError
-from sealift_installer.page.model import describe_archive
+from sealift_installer.page.model import ArchiveReport, describe_archive
+from sealift_schemas.lean import replace
 from sealift_schemas.lock import Lock
 from sealift_schemas.manifest import Manifest
 from sealift_schemas.root import Root
@@ -83,14 +86,16 @@ def build_bundle(site: Site, options: BuildOptions) -> Built:
         place = None if options.output is None else stack.enter_context(staged(options.output))
         locked = current_lock(site, options.means, options.now)
         _report(locked, site, options)
-        lock, changes = locked.lock, locked.changes
+        lock = replace(locked.lock, archives=Packed(locked.lock.archives))
+        changes = locked.changes
+        del locked
         output = options.output or site.directory / BUNDLES_NAME / f"{lock.stream}-{lock.sequence}"
         place = place or stack.enter_context(staged(output))
         manifest = _write(place, site, lock, roots, options)
         if not options.signers:
             return Built(output, manifest, changes)
         # What is verified is read anew, and of a thousand archives each of these takes much.
-        del manifest, locked, lock, site
+        del manifest, lock, site
         options.step("sign")
         signers = sign_bundle(place, options.signers)
         options.step("seal")
@@ -116,7 +121,9 @@ def _write(
     fetched = obtain_wheels(site, lock.wheels, means)
     draft = Draft(place, lock)
     epoch = _epoch(lock, roots)
-    described = []
+    for name, data in carry_evidence(lock, evidence_search(site, means)):
+        draft.add_bytes(name, data)
+    described: Packed[ArchiveReport] = Packed()
     builders = _builders(options, roots[-1].root) if lock.archives else ()
     # While there is little else in memory: it takes more than a thousand archives.
     code = find_code(lock.created) if builders else ()
@@ -127,8 +134,6 @@ def _write(
         carried = draft.add_archive(archive, path, inspection)
         described.append(describe_archive(carried, inspection.entries, archive.upstream))
         evidence.add_archive(archive, inspection.findings)
-    for name, data in carry_evidence(lock, evidence_search(site, means)):
-        draft.add_bytes(name, data)
     wheels = CarriedWheels(fetched, dict(own_wheels(lock.created)) if fetched else {})
     _add_papers(draft, lock, wheels)
     evidence.add_wheels(wheels)

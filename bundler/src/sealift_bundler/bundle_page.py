@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from sealift_bundler.lazily import Lazily
+from sealift_bundler.packed import in_order
 from sealift_bundler.roots import RootFile
 from sealift_bundler.seal import verify_bundle
 from sealift_installer.evidence import check_evidence
@@ -39,7 +40,7 @@ def travelling_page(
     with_parts = len(archives) <= _MOST_WITH_PARTS
     report = BundleReport(
         manifest=manifest,
-        archives=tuple(sorted(archives, key=lambda one: one.archive.name)),
+        archives=in_order(archives, lambda one: one.archive.name),
         roots=tuple(read_root_report(root.data, root.name, LIMITS.root) for root in roots),
         components=Lazily(partial(read_component, with_parts=with_parts), components),
     )

@@ -4,7 +4,7 @@ import calendar
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
@@ -100,7 +100,7 @@ def _meaning(spec: Spec, pins: str) -> Iterator[str]:
     for name in sorted(decided):
         yield f"{before}{json.dumps(name)}: "
         before = ", "
-        if isinstance(decided[name], tuple):
+        if isinstance(decided[name], Sequence) and not isinstance(decided[name], str):
             yield "["
             for number, item in enumerate(decided[name]):
                 yield (", " if number else "") + _sorted(item)

@@ -3,6 +3,7 @@
 from importlib.resources import files
 
 from sealift_bundler import __version__
+from sealift_bundler.packed import in_order
 from sealift_bundler.sizes import show_size
 from sealift_schemas.lock import Lock
 
@@ -22,7 +23,7 @@ def readme_text(lock: Lock, *, with_installer: bool) -> bytes:
     """Return README.txt: what this bundle is and what to do with it."""
     rows = [
         f"  {archive.name:<48} {show_size(archive.size):>10}"
-        for archive in sorted(lock.archives, key=lambda archive: archive.name)
+        for archive in in_order(lock.archives, lambda archive: archive.name)
     ]
     values = {
         "@STREAM@": lock.stream,

@@ -8,8 +8,10 @@ from pathlib import Path
 
 from sealift_bundler import specfile
 from sealift_bundler.keys import PRIVATE_SUFFIX, PUBLIC_SUFFIX, KeyFiles, write_new
+from sealift_bundler.packed import Packed
 from sealift_installer.errors import UsageError, host_errors, printable
 from sealift_schemas.keys import TOOL_NAME
+from sealift_schemas.lean import replace
 from sealift_schemas.manifest import STREAM
 from sealift_schemas.spec import Spec
 
@@ -89,7 +91,8 @@ def read_site(start: Path) -> Site:
         raise UsageError(
             f"no {specfile.NAME} in {start} or above it", hint="make a site: sealift init DIR"
         )
-    return Site(directory, specfile.read_spec(directory / specfile.NAME))
+    spec = specfile.read_spec(directory / specfile.NAME)
+    return Site(directory, replace(spec, url=Packed(spec.url)))
 
 
 def find_site(start: Path) -> Path | None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from io import FileIO
 
 from sealift_installer.authenticate import Authenticated
@@ -90,7 +90,7 @@ class _Chunks:
     """Compares all chunks of some files, each once, by as many threads as there are cores."""
 
     def __init__(
-        self, bundle: Bundle, files: tuple[BundleFile, ...], progress: Progress | None
+        self, bundle: Bundle, files: Sequence[BundleFile], progress: Progress | None
     ) -> None:
         self._bundle = bundle
         self._threads = min(count_cores(), sum(file.size for file in files) // _SHARE)
@@ -159,7 +159,7 @@ class _Chunks:
         return wanted
 
 
-def _number(files: tuple[BundleFile, ...]) -> Iterator[tuple[BundleFile, int]]:
+def _number(files: Sequence[BundleFile]) -> Iterator[tuple[BundleFile, int]]:
     """Yield each chunk of each file; of an empty one, that there is nothing."""
     for file in files:
         for number in range(len(file.chunks) or 1):

@@ -200,7 +200,10 @@ def _refuse(self: object, name: str, *_: object) -> None:
 
 def _reduce(self: Any) -> tuple[Any, ...]:
     """Let `copy` and `pickle` make another one."""
-    return type(self), tuple(getattr(self, name) for name in self.__match_args__)
+    # A tuple that is made from an iterator grows while it is made. Python then keeps thousands of
+    # them for a use that never comes.
+    values = self._values(self)
+    return type(self), values if len(self.__match_args__) > 1 else (values,)
 
 
 _METHODS: dict[str, Any] = {

@@ -3,7 +3,7 @@
 The sequence is raised whenever something changed, and all times in a bundle come from `created`.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from sys import intern
 from typing import Any
 
@@ -221,7 +221,7 @@ class Lock:
     sequence: int
     created: str
     spec: str
-    archives: tuple[LockedArchive, ...]
+    archives: Sequence[LockedArchive]
     wheels: tuple[LockedWheel, ...] = ()
     catalogs: tuple[LockedCatalog, ...] = ()
     expires: str | None = None

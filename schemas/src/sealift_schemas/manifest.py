@@ -5,7 +5,7 @@ subjects are all payload files, in a DSSE envelope. Times come from the lock, so
 gives the same bytes.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sealift_schemas.keys import PLATFORM, TOOL_NAME
@@ -182,8 +182,8 @@ class Manifest:
     created: str
     generator: str
     installer: str
-    files: tuple[BundleFile, ...]
-    archives: tuple[Archive, ...]
+    files: Sequence[BundleFile]
+    archives: Sequence[Archive]
     expires: str | None = None
 
     @classmethod

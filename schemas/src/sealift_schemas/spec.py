@@ -4,7 +4,7 @@ Four tables name archives: `[[python]]` by uv's request grammar, `[[url]]` by ad
 `[[package]]` from the package index, `[[installed]]` an interpreter that stands on this machine.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from sys import intern
 
 from sealift_schemas.keys import PLATFORM, TOOL_NAME
@@ -157,7 +157,7 @@ class Spec:
     expires_days: int | None = None
     pythons: tuple[str, ...] = DEFAULT_PYTHONS
     python: tuple[PythonWanted, ...] = ()
-    url: tuple[UrlWanted, ...] = ()
+    url: Sequence[UrlWanted] = ()
     package: tuple[PackageWanted, ...] = ()
     installed: tuple[InstalledWanted, ...] = ()
     network: Network = field(default_factory=Network)

@@ -58,16 +58,20 @@ class Sbom:
     def pieces(self) -> Iterator[bytes]:
         """Yield the bytes of the file, which has one line for each component of the bundle."""
         references = [*sorted(self._archives), *sorted(self._wheels)]
-        # The values of a JSON object, but for the components, which would take much memory.
-        head, tail = (encode(value).strip() for value in _around(self._building, references))
-        yield head[:-1] + b',\n"components":['
+        name = bundle_uri(self._building.lock, self._building.epoch)
+        # The values of a JSON object, but for its long lists, which would take much memory.
+        yield encode(_head(self._building, name)).rstrip()[:-1] + b',\n"components":['
         before = b"\n"
         for line in self.lines():
             yield before
             yield line
             before = b",\n"
         # A list of nothing has a line of its own as well.
-        yield (b"\n" if before == b"\n" else b"") + b"\n],\n" + tail[1:] + b"\n"
+        yield (b"\n" if before == b"\n" else b"") + b"\n],\n"
+        whole = {"ref": name, "dependsOn": references}
+        yield b'"dependencies":[' + encode(whole).rstrip()
+        yield from (b"," + encode({"ref": reference}).rstrip() for reference in references)
+        yield b'],"compositions":' + encode(_compositions(name, references)).rstrip() + b"}\n"
 
     def _pack(self, component: dict[str, Any]) -> bytes:
         line = encode(component).rstrip()
@@ -80,23 +84,16 @@ class Sbom:
         return unpacking.decompress(line) + unpacking.flush()
 
 
-def _around(building: Building, references: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return what stands before the components, and what behind them."""
-    name = bundle_uri(building.lock, building.epoch)
+def _head(building: Building, name: str) -> dict[str, Any]:
+    """Return what stands before the components of the bundle `name`."""
     number = uuid.uuid5(uuid.NAMESPACE_URL, _identity(building, name))
-    head = {
+    return {
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
         "serialNumber": f"urn:uuid:{number}",
         "version": 1,
         "metadata": _metadata(building, name),
-    }
-    dependencies: list[dict[str, Any]] = [{"ref": name, "dependsOn": list(references)}]
-    dependencies += [{"ref": reference} for reference in references]
-    return head, {
-        "dependencies": dependencies,
-        "compositions": _compositions(name, references),
     }
 
 

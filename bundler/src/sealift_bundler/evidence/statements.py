@@ -9,22 +9,25 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from importlib.resources import files
+from itertools import chain
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from sealift_bundler import __version__
 from sealift_bundler.downloads_json import public_url
+from sealift_bundler.draft import describe_source
 from sealift_bundler.evidence import purl
 from sealift_bundler.evidence.subjects import (
     builder_uri,
     bundle_uri,
+    by_name,
     distinct,
     published,
     subject,
 )
 from sealift_bundler.lazily import Lazily
+from sealift_bundler.packed import Packed
 from sealift_bundler.runtime_wheels import code_wheels
-from sealift_bundler.write import describe_source
 from sealift_schemas.lock import Lock, LockedArchive, LockedCatalog, LockedWheel
 from sealift_schemas.provenance import Dependency, Parameters, Provenance, Wanted
 from sealift_schemas.statement import Named
@@ -58,7 +61,7 @@ def make_provenance(building: Building, byproducts: Mapping[str, str]) -> Proven
         byproducts: the SHA-256 of files that were written about the archives, by path.
     """
     lock = building.lock
-    archives = sorted(lock.archives, key=lambda one: one.name)
+    archives = by_name(lock.archives)
     trusted = lock.trusted_root
     return Provenance(
         subjects=Lazily(subject, distinct(archives)),
@@ -66,7 +69,7 @@ def make_provenance(building: Building, byproducts: Mapping[str, str]) -> Proven
         epoch=building.epoch,
         dependencies=Lazily(
             partial(_dependency, lock.stream),
-            (*archives, *lock.wheels, *lock.catalogs, *([trusted] if trusted else [])),
+            Packed(chain(archives, lock.wheels, lock.catalogs, [trusted] if trusted else [])),
         ),
         builder=builder_uri(lock.stream),
         version=__version__,
@@ -145,9 +148,7 @@ def _parameters(building: Building) -> Parameters:
         lock=_hash(lock.pieces()),
         pythons=building.pythons,
         catalogs=tuple(_catalog(catalog, lock.stream).uri for catalog in lock.catalogs),
-        archives=Lazily(
-            partial(_wanted, lock.stream), sorted(lock.archives, key=lambda one: one.name)
-        ),
+        archives=Lazily(partial(_wanted, lock.stream), by_name(lock.archives)),
     )
 
 

@@ -3,10 +3,12 @@
 Names of the site stand under .invalid (ADR 3), with the stream's name before it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from sealift_bundler.downloads_json import public_url
+from sealift_bundler.lazily import Lazily
+from sealift_bundler.packed import in_order
 from sealift_schemas.lock import Lock, LockedArchive
 from sealift_schemas.statement import Subject
 from sealift_schemas.upstream import SOURCE
@@ -17,12 +19,18 @@ def subject(archive: LockedArchive) -> Subject:
     return Subject(f"archives/{archive.sha256[:9]}-{archive.filename}", archive.sha256)
 
 
-def distinct(archives: Iterable[LockedArchive]) -> list[LockedArchive]:
+def distinct(archives: Sequence[LockedArchive]) -> Sequence[LockedArchive]:
     """Return the first of those that share their bytes, sorted by the name in the bundle."""
-    by_name: dict[str, LockedArchive] = {}
-    for archive in sorted(archives, key=lambda one: one.name):
-        by_name.setdefault(subject(archive).name, archive)
-    return [by_name[name] for name in sorted(by_name)]
+    archives = by_name(archives)
+    places: dict[str, int] = {}
+    for place, archive in enumerate(archives):
+        places.setdefault(subject(archive).name, place)
+    return Lazily(archives.__getitem__, [places[name] for name in sorted(places)])
+
+
+def by_name(archives: Sequence[LockedArchive]) -> Sequence[LockedArchive]:
+    """Return the archives sorted by their own names."""
+    return in_order(archives, lambda one: one.name)
 
 
 def builder_uri(stream: str) -> str:

@@ -12,12 +12,12 @@ _KINDS = {"interpreter": "interpreter", "tool": "tool"}
 
 def tiles(report: BundleReport) -> Markup:
     """Return the numbers that come first."""
-    archives = [one.archive for one in report.archives]
-    platforms = sorted({archive.platform for archive in archives})
+    count = len(report.archives)
+    platforms = {one.archive.platform for one in report.archives}
     numbers = [
-        (str(len(archives)), "archive" if len(archives) == 1 else "archives"),
+        (str(count), "archive" if count == 1 else "archives"),
         (size(sum(file.size for file in report.manifest.files)), "in all files"),
-        (size(sum(archive.unpacked for archive in archives)), "when installed"),
+        (size(sum(one.archive.unpacked for one in report.archives)), "when installed"),
         (str(len(platforms)), "platform" if len(platforms) == 1 else "platforms"),
     ]
     items = (element("li", element("strong", number), what) for number, what in numbers)

@@ -67,7 +67,7 @@ class BundleReport:
     """A bundle. `seal` is None in the page that travels inside of it: that is written before."""
 
     manifest: Manifest
-    archives: tuple[ArchiveReport, ...]
+    archives: Sequence[ArchiveReport]
     roots: tuple[RootReport, ...]
     components: Sequence[Component]
     seal: Seal | None = None

@@ -4,7 +4,8 @@ The copy of the manifest for people and the checksums for stock tools must say w
 manifest says: an auditor who reads them alone must not be told another story.
 """
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterator, Mapping
 
 from sealift_installer.bundle import (
     CHECKSUMS,
@@ -26,26 +27,48 @@ from sealift_schemas.root import Root
 _STEP = 64 * 1024
 
 
+def checksum_lines(manifest: Manifest, manifest_sha256: str) -> Iterator[bytes]:
+    """Yield SHA256SUMS: `HEX  PATH` for each subject and manifest.json, sorted by path."""
+    own = f"{manifest_sha256}  {MANIFEST}\n".encode("ascii")
+    left = own
+    # They are sorted in every manifest.
+    for file in manifest.files:
+        if left and file.path > MANIFEST:
+            yield own
+            left = b""
+        yield f"{file.sha256}  {file.path}\n".encode("ascii")
+    yield left
+
+
 def write_checksums(manifest: Manifest, manifest_sha256: str) -> bytes:
-    """Return SHA256SUMS: `HEX  PATH` for each subject and manifest.json, sorted by path."""
-    digests = {file.path: file.sha256 for file in manifest.files}
-    digests[MANIFEST] = manifest_sha256
+    """Return SHA256SUMS as a whole."""
+    # Without a list of the lines, which would take more than all of them.
     text = bytearray()
-    for path in sorted(digests):
-        text += f"{digests[path]}  {path}\n".encode("ascii")
+    for line in checksum_lines(manifest, manifest_sha256):
+        text += line
     return bytes(text)
 
 
-def check_copies(bundle: Bundle, payload: memoryview, checksums: bytes) -> None:
+def check_copies(bundle: Bundle, manifest: Manifest, sha256: str, checksums: bytes) -> None:
     """Check that manifest.json is the signed payload and SHA256SUMS what follows from it.
+
+    Args:
+        bundle: the bundle.
+        manifest: what was signed, as it was read.
+        sha256: that of the payload.
+        checksums: what SHA256SUMS must be.
 
     Raises:
         Damaged: one of them is missing or says something else.
     """
-    if not _has(bundle, MANIFEST, payload):
+    computed = _sha256(bundle, MANIFEST)
+    if computed != sha256:
+        what = f"{MANIFEST} is not the payload that was signed"
+        written = manifest.encode()
+        if hashlib.sha256(written).hexdigest() != sha256:
+            raise Damaged(mismatch(what, f"sha256 {sha256}", f"sha256 {computed}"))
         copy = bundle.read(MANIFEST, bundle.limits.envelope)
-        difference = _first_difference(bytes(payload), copy)
-        raise Damaged(f"{MANIFEST} is not the payload that was signed: {difference}")
+        raise Damaged(f"{what}: {_first_difference(written, copy)}")
     found = bundle.read(CHECKSUMS, bundle.limits.checksums)
     if found != checksums:
         raise Damaged(
@@ -108,19 +131,14 @@ def check_files(listing: Listing, files: Mapping[str, BundleFile]) -> None:
         raise Damaged(f"not listed in the manifest: {shown}{more}", hint=hint)
 
 
-def _has(bundle: Bundle, name: str, expected: memoryview) -> bool:
-    """Tell whether the file `name` has these bytes and no more; it is read a bit at a time."""
-    start = 0
-    with (
-        bundle.open(name) as file,
-        host_errors(f"cannot read {printable(name)} in the bundle"),
-    ):
-        while data := file.read(_STEP):
-            # As bytes: two views would be compared one number after the other.
-            if data != bytes(expected[start : start + len(data)]):
-                return False
-            start += len(data)
-    return start == len(expected)
+def _sha256(bundle: Bundle, name: str) -> str:
+    """Return the SHA-256 of a file, which is read a bit at a time and not far beyond the limit."""
+    computed, left = hashlib.sha256(), bundle.limits.envelope
+    with bundle.open(name) as file, host_errors(f"cannot read {name} in the bundle"):
+        while left >= 0 and (data := file.read(_STEP)):
+            computed.update(data)
+            left -= len(data)
+    return computed.hexdigest()
 
 
 def _first_difference(expected: bytes, found: bytes) -> str:
