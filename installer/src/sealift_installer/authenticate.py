@@ -168,6 +168,7 @@ def judge(followed: Followed, terms: Terms) -> Authenticated:
     envelope, signers = _read_signed(followed)
     sha256 = hashlib.sha256(envelope.payload).hexdigest()
     manifest = _read_manifest(envelope, bundle)
+    del envelope  # of a large bundle it is megabytes
     sealed = Authenticated(
         bundle=bundle,
         manifest=manifest,
@@ -180,9 +181,7 @@ def judge(followed: Followed, terms: Terms) -> Authenticated:
     )
     with refusals_of(sealed.identity):
         verdict = _check_policy(followed, sealed, terms)
-        checksums = _check_copies(sealed, envelope.payload)
-        del envelope  # of a large bundle it is megabytes
-        warnings = _check_files(sealed, checksums)
+        warnings = _check_files(sealed)
     unknown = _warn("a signature by a key that does not count", signers.unknown)
     warnings = (*verdict.warnings, *unknown, *warnings)
     return replace(sealed, warnings=warnings, overrides=verdict.overrides)
@@ -212,17 +211,12 @@ def _check_policy(followed: Followed, sealed: Authenticated, terms: Terms) -> Ve
     return verdict + check_time(sealed.manifest, followed.states, terms, policies)
 
 
-def _check_copies(sealed: Authenticated, payload: memoryview) -> bytes:
-    """Check the copies of the manifest and of what follows from it; return SHA256SUMS."""
-    checksums = write_checksums(sealed.manifest, sealed.manifest_sha256)
-    check_copies(sealed.bundle, payload, checksums)
-    return checksums
-
-
-def _check_files(sealed: Authenticated, checksums: bytes) -> tuple[str, ...]:
-    """Check signatures and files of the bundle; return what is to be said of them."""
+def _check_files(sealed: Authenticated) -> tuple[str, ...]:
+    """Check copies, signatures and files of the bundle; return what is to be said of them."""
     bundle = sealed.bundle
-    listing = bundle.scan()
+    checksums = write_checksums(sealed.manifest, sealed.manifest_sha256)
+    check_copies(bundle, sealed.manifest, sealed.manifest_sha256, checksums)
+    listing = bundle.scan(sealed.files)
     root = sealed.root.root
     strangers = check_signatures(bundle, listing, root, sealed.signers, checksums)
     check_files(listing, sealed.files)

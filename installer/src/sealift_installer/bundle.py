@@ -17,6 +17,7 @@ from sealift_installer.errors import Damaged, HostError, host_errors, mismatch, 
 from sealift_installer.limits import LIMITS, Limits
 from sealift_schemas.lean import dataclass
 from sealift_schemas.pattern import Pattern
+from sealift_schemas.payload import BundleFile
 
 if TYPE_CHECKING:
     from io import FileIO
@@ -59,10 +60,18 @@ class Listing:
 class _Found:
     """What a walk has seen so far; `count` counts directories too."""
 
-    def __init__(self) -> None:
+    def __init__(self, expected: Mapping[str, BundleFile]) -> None:
         self.sizes: dict[str, int] = {}
         self.litter: list[str] = []
         self.count = 0
+        self._expected = expected
+
+    def add(self, path: str, size: int) -> None:
+        """Take a file."""
+        file = self._expected.get(path)
+        if file is not None and file.size == size:
+            path, size = file.path, file.size
+        self.sizes[path] = size
 
 
 def is_control(name: str) -> bool:
@@ -142,14 +151,16 @@ class Bundle:
                 )
             return data
 
-    def scan(self) -> Listing:
+    def scan(self, expected: Mapping[str, BundleFile] | None = None) -> Listing:
         """List all files but litter, by `lstat` alone: nothing is opened but directories.
+
+        What is told of files that are as `expected` has them is not in memory twice.
 
         Raises:
             Damaged: a link, a special file, too many files, or too deep.
             HostError: the bundle cannot be read.
         """
-        found = _Found()
+        found = _Found(expected or {})
         with host_errors("cannot list the bundle"):
             self._walk("", 1, found)
         return Listing(found.sizes, tuple(sorted(found.litter)))
@@ -208,17 +219,19 @@ class Bundle:
     def _walk(self, folder: str, depth: int, found: _Found) -> None:
         """Put what stands below `folder` into `found`."""
         with os.scandir(self.path / folder) as listed:
-            entries = sorted(listed, key=lambda entry: entry.name)
+            entries = sorted(listed, key=lambda entry: entry.name, reverse=True)
         found.count += len(entries)
         if found.count > self.limits.bundle_files:
             raise Damaged(f"more than {self.limits.bundle_files} files in the bundle")
         before = f"{folder}/" if folder else ""
-        for entry in entries:
+        while entries:
+            # Taken off, for it keeps what it is asked for.
+            entry = entries.pop()
             path = before + entry.name
             status = entry.stat(follow_symlinks=False)
             if stat.S_ISREG(status.st_mode):
                 if _LITTER_FILE.fullmatch(entry.name) is None:
-                    found.sizes[path] = status.st_size
+                    found.add(path, status.st_size)
                 else:
                     found.litter.append(path)
             elif not stat.S_ISDIR(status.st_mode):
