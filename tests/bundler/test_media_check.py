@@ -90,7 +90,7 @@ def test_the_directory_is_the_bundle(shop, stick, capsys):
     assert one["manifest"] == digest(stick / "bundle" / "manifest.json")
     assert len(one["signers"]) == 1
     assert one["bytes"] > 0
-    assert one["way"] in {"direct", "dropped", "cached"}
+    assert one["way"] in {"direct", "driver", "dropped", "cached"}
 
 
 def test_a_root_by_hand(shop, stick, capsys):
@@ -256,9 +256,18 @@ def test_a_medium_that_is_pulled_out(carried):
     assert error.value.exit_code == 6
 
 
-def test_find_bundles_by_any_document(tmp_path):
-    for number, name in enumerate(("manifest.dsse.json", "manifest.json", "SHA256SUMS")):
-        (tmp_path / str(number)).mkdir()
-        (tmp_path / str(number) / name).touch()
-    (tmp_path / "other").mkdir()
-    assert [path.name for path in find_bundles(tmp_path).bundles] == ["0", "1", "2"]
+def test_what_is_taken_for_a_bundle(tmp_path):
+    documents = {
+        "whole": ("manifest.dsse.json", "manifest.json", "SHA256SUMS"),
+        "cut off": ("manifest.dsse.json",),
+        "without an envelope": ("manifest.json", "SHA256SUMS"),
+        "an extension of a browser": ("manifest.json",),
+        "images of a system": ("SHA256SUMS",),
+        "photographs": (),
+    }
+    for name, files in documents.items():
+        (tmp_path / name).mkdir()
+        for file in files:
+            (tmp_path / name / file).touch()
+    found = [path.name for path in find_bundles(tmp_path).bundles]
+    assert found == ["cut off", "whole", "without an envelope"]

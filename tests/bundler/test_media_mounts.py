@@ -69,6 +69,7 @@ def test_exfat(site, options, tmp_path):
     with mounted_exfat(tmp_path / "exfat") as stick:
         copies = copy_bundles([site.path], stick, options)
         assert copies.facts.kind in {"fuseblk", "fuse.exfat"}
+        assert copies.way == Way.DRIVER
         kept(site, stick)
         (stick / "System Volume Information").mkdir()
         # To it this is the same name.

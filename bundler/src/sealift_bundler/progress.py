@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 _WIDTH = 48
+_LEAST_WIDTH = 12
+# What a bar and the numbers beside it take of a row.
+_NUMBERS = 54
 
 
 class Progress:
@@ -95,6 +98,8 @@ class Bars(Progress):
             console=Console(file=stream, force_terminal=True),
             transient=True,
         )
+        # A row that does not fit is broken in the middle of its numbers.
+        self._width = max(_LEAST_WIDTH, min(_WIDTH, self._bars.console.width - _NUMBERS))
         self._tasks: dict[str, TaskID] = {}
         self._done: dict[str, int] = {}
         self._files = 0
@@ -130,7 +135,7 @@ class Bars(Progress):
         task = self._tasks.get(name)
         if task is None:
             # What was there before is no part of the rate.
-            short = name if len(name) <= _WIDTH else f"{name[: _WIDTH - 3]}..."
+            short = name if len(name) <= self._width else f"{name[: self._width - 3]}..."
             task = self._tasks[name] = self._bars.add_task(short, total=total, completed=done)
         self._bars.update(task, completed=done, total=total)
         self._count(name, done)

@@ -36,6 +36,7 @@ media_app = typer.Typer(no_args_is_help=True, help="Bundles on USB sticks and ot
 # How the bytes were read, for people.
 _WAYS = {
     "DIRECT": "past the page cache",
+    "DRIVER": "through a driver that may remember it",
     "DROPPED": "out of the page cache first",
     "CACHED": "perhaps out of the page cache",
 }
@@ -130,7 +131,7 @@ def _say_copies(directory: Path, copies: "Copies") -> None:
     if copies.written.size:
         say(f"wrote {copies.written}")
     say(f"read {copies.read}, {_WAYS[copies.way.name]}: good")
-    say(f"now unplug it, plug it in again, and run: sealift media check {directory}")
+    say(f"now eject it, plug it in again, and run: sealift media check {directory}")
 
 
 _STATES = {"written": "written", "resumed": "written, in several runs", "present": "there already"}

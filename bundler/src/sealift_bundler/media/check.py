@@ -96,12 +96,15 @@ def find_bundles(directory: Path) -> Found:
 
 
 def is_bundle(directory: Path) -> bool:
-    """Tell whether a directory is one, whole or not, by a document that only bundles have."""
-    for name in (ENVELOPE, MANIFEST, CHECKSUMS):
-        # What an operating system keeps for itself may not be looked into.
-        with suppress(OSError):
-            if stat.S_ISREG((directory / name).lstat().st_mode):
-                return True
+    """Tell whether a directory is one, whole or not, by documents that only bundles have."""
+    # Others have a manifest.json as well.
+    return _has(directory, ENVELOPE) or (_has(directory, MANIFEST) and _has(directory, CHECKSUMS))
+
+
+def _has(directory: Path, name: str) -> bool:
+    # What an operating system keeps for itself may not be looked into.
+    with suppress(OSError):
+        return stat.S_ISREG((directory / name).lstat().st_mode)
     return False
 
 

@@ -151,9 +151,9 @@ def _write(jobs: Sequence[_Job], options: CopyOptions) -> Pace:
         for job in jobs:
             for file in job.files:
                 _write_file(job, file, watch, _within(job, jobs))
-        options.step("wait for the medium to take it all")
-        for job in jobs:
-            options.system.settle(job.stage.place)
+    options.step("wait for the medium to take it all")
+    for job in jobs:
+        options.system.settle(job.stage.place)
     return Pace(size, time.monotonic() - begin)
 
 

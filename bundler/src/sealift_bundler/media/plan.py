@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sealift_bundler.draft import LARGEST_FILE, hash_chunks
+from sealift_bundler.media.uncached import find_kind
 from sealift_bundler.seal import Verified, verify_bundle
 from sealift_bundler.sizes import show_size
 from sealift_installer.bundle import ENVELOPE, Bundle
@@ -76,11 +77,10 @@ def read_facts(directory: Path) -> Facts:
     """
     with host_errors("cannot ask about the medium"):
         status = os.statvfs(directory)
-        device = directory.stat().st_dev
     # Drivers in user space may leave everything zero.
     known = status.f_blocks > 0
     return Facts(
-        kind=_kind(device),
+        kind=find_kind(directory),
         block=max(status.f_frsize, 512),
         free=status.f_bavail * status.f_frsize if known else None,
         entries=status.f_favail if status.f_files else None,
@@ -241,17 +241,3 @@ def _room(facts: Facts, carried: Carried) -> int:
 
 def _rounded(size: int, block: int) -> int:
     return size + -size % block
-
-
-def _kind(device: int) -> str:
-    """Return what Linux calls the file system of a device, or nothing."""
-    wanted = f"{os.major(device)}:{os.minor(device)}"
-    try:
-        with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as file:  # noqa: PTH123 - no path of ours
-            for line in file:
-                fields, _, kind = line.partition(" - ")
-                if fields.split(" ", 3)[2] == wanted:
-                    return kind.partition(" ")[0]
-    except (OSError, IndexError):
-        pass
-    return ""
