@@ -220,6 +220,26 @@ def test_where_all_are_killed_before_they_begin_this_one_does_it(monkeypatch: py
     assert said.said == [("warn", f"{reason}: one archive is installed after the other")]
 
 
+@pytest.mark.parametrize("after", [1, 2])
+def test_an_interrupt_while_they_are_started_ends_them(monkeypatch: pytest.MonkeyPatch, after: int):
+    """It comes to all of them, as from a terminal, and in the middle of a fork."""
+    fork, parent, calls = os.fork, os.getpid(), []
+
+    def interrupt() -> int:
+        process = fork()
+        calls.append(1)
+        if len(calls) == after:
+            os.kill(os.getpid(), signal.SIGINT)
+        return process
+
+    monkeypatch.setattr(os, "fork", interrupt)
+    stages = {str(number): lambda _: time.sleep(600) for number in range(3)}
+    with pytest.raises(KeyboardInterrupt, match=r"^$"), Jobs(stages, 2, Silence()):
+        pass
+    assert (os.getpid(), len(calls)) == (parent, after)
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
 def test_leaving_ends_one_that_was_stopped():
     with Jobs({"a": lambda _: time.sleep(600)}, 2, Silence()) as jobs:
         for worker in jobs._workers.values():
@@ -257,13 +277,18 @@ def test_leaving_ends_those_that_work_and_what_they_started(tmp_path: Path):
     assert not Path("/proc", (tmp_path / "pid").read_text()).exists()
 
 
-def test_they_end_with_the_process_that_started_them():
+@pytest.mark.parametrize("stopped", [False, True])
+def test_they_end_with_the_process_that_started_them(stopped: bool):
     reading, writing = os.pipe()
 
     def parent() -> None:
         os.close(reading)
-        with Jobs({"a": lambda _: time.sleep(600)}, 2, Silence()):
+        with Jobs({"a": lambda _: time.sleep(600)}, 2, Silence()) as jobs:
             time.sleep(0.2)
+            for worker in jobs._workers.values():
+                if stopped:
+                    os.kill(worker.process, signal.SIGSTOP)
+                    wait_for("T", worker.process)
             os.kill(os.getpid(), signal.SIGKILL)
 
     in_child(parent)

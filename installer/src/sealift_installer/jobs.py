@@ -66,7 +66,11 @@ class Jobs:
 
     def __enter__(self) -> Self:
         heed_children()
-        self._begin()
+        try:
+            self._begin()
+        except BaseException:  # an interrupt, so early that nobody would leave this context
+            self._end_all()
+            raise
         return self
 
     def __exit__(
@@ -75,11 +79,7 @@ class Jobs:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        for worker in self._workers.values():
-            os.kill(worker.process, signal.SIGTERM)
-            os.kill(worker.process, signal.SIGCONT)  # one that was stopped heeds the other then
-        for pipe in list(self._workers):
-            self._end(pipe)
+        self._end_all()
 
     def result(self, name: str) -> Staged:
         """Wait until `name` is staged.
@@ -128,31 +128,41 @@ class Jobs:
             os.write(worker.orders, worker.number.to_bytes(4, "little"))
 
     def _fork(self) -> int:
+        """Start a process; return the pipe that it answers with."""
+        # An interrupt waits: until the other one knows what it is, and this one that it is there.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
         ends: list[int] = []
         parent = os.getpid()
         try:
             ends += os.pipe()
             ends += os.pipe()
             process = os.fork()
+            if process == 0:
+                self._be_worker(ends, parent, mask)
+            pipe, answers, taken, orders = ends
+            os.close(answers)
+            os.close(taken)
+            self._workers[pipe] = _Worker(process, orders)
         except OSError:
             for each in ends:
                 os.close(each)
             raise
-        pipe, answers, taken, orders = ends
-        if process == 0:
-            try:
-                for each in (pipe, orders, *self._workers):
-                    os.close(each)
-                for other in self._workers.values():
-                    os.close(other.orders)
-                limit_cores(max(1, count_cores() // self._most))
-                _work(self._stages, taken, answers, parent)
-            finally:
-                os._exit(0)  # none of what the other process would do at its end
-        os.close(answers)
-        os.close(taken)
-        self._workers[pipe] = _Worker(process, orders)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         return pipe
+
+    def _be_worker(self, ends: Sequence[int], parent: int, mask: set[int]) -> NoReturn:
+        """Go on as the process that was forked."""
+        pipe, answers, taken, orders = ends
+        try:
+            for each in (pipe, orders, *self._workers):
+                os.close(each)
+            for other in self._workers.values():
+                os.close(other.orders)
+            limit_cores(max(1, count_cores() // self._most))
+            _work(self._stages, taken, answers, parent, mask)
+        finally:
+            os._exit(0)  # none of what the other process would do at its end
 
     def _hear(self, pipe: int) -> None:
         """Take one message; whoever has staged an archive gets the next one."""
@@ -186,6 +196,13 @@ class Jobs:
         self._lost += 1
         if self._lost == _MOST_LOST:
             self._stay_alone("processes are ended by somebody before they begin")
+
+    def _end_all(self) -> None:
+        for worker in self._workers.values():
+            os.kill(worker.process, signal.SIGTERM)
+            os.kill(worker.process, signal.SIGCONT)  # one that was stopped heeds the other then
+        for pipe in list(self._workers):
+            self._end(pipe)
 
     def _end(self, pipe: int) -> int:
         """Wait for the end of a process; return its status."""
@@ -228,15 +245,16 @@ class _Relay:
             data = data[os.write(self._pipe, data) :]
 
 
-def _work(stages: Sequence[Stage], orders: int, pipe: int, parent: int) -> None:
+def _work(stages: Sequence[Stage], orders: int, pipe: int, parent: int, mask: set[int]) -> None:
     """Do the work of a process that was forked, until no more orders come or one fails."""
     # The terminal interrupts all; the one that started this one ends it. Not ignored, for an
     # interpreter that is started would ignore it too.
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, _stay)
     signal.signal(signal.SIGTERM, _leave)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
-    ctypes.CDLL(None).prctl(_END_WITH_PARENT, signal.SIGTERM)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask - {signal.SIGTERM})
+    # One that was stopped would keep the lock, were it told in any other way.
+    ctypes.CDLL(None).prctl(_END_WITH_PARENT, signal.SIGKILL)
     if os.getppid() != parent:
         return
     relay = _Relay(pipe)
