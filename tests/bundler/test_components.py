@@ -167,7 +167,7 @@ def test_a_licence_of_a_wheel_that_is_too_large_to_be_held(monkeypatch):
     monkeypatch.setattr(nested, "_FILE", 3)
     data = wheel({"LICENSE": b"four", "a.py": b"four"})
     collector = Collector(None)
-    assert nested.read_wheel("p.whl", data, collector.see, collector.pass_over) == ""
+    assert nested.read_wheel("p.whl", data, collector.see, collector.see_large) == ""
     assert collector.findings().left_out == ("LICENSE: too large",)
 
 

@@ -81,7 +81,7 @@ class EvidenceBook:
         for filename in sorted(wheels):
             data = wheels[filename]
             collector = Collector(None)
-            reason = read_wheel(filename, data, collector.see, collector.pass_over)
+            reason = read_wheel(filename, data, collector.see, collector.see_large)
             found = collector.findings(*([reason] if reason else []))
             self._sbom.add_wheel(filename, hashlib.sha256(data).hexdigest(), found)
             self._add_licences(filename, found)

@@ -81,10 +81,6 @@ class Collector:
             return
         for _ in whole:
             pass
-        self.pass_over(name)
-
-    def pass_over(self, name: str) -> None:
-        """Take note of a file that is too large to be looked at."""
         if holds_licence(name):
             self._leave_licence(name, "too large")
 
@@ -152,7 +148,7 @@ class Collector:
         """Look into a wheel that an interpreter carries, as ensurepip does."""
         path = self._inside + name
         inner = Collector(None, f"{path}!/", self._limits)
-        reason = read_wheel(name, data, inner.see, inner.pass_over)
+        reason = read_wheel(name, data, inner.see, inner.see_large)
         if reason:
             self._leave(name, reason)
         found = inner.findings()

@@ -1,14 +1,15 @@
 """Wheels inside of archives, and those of unseal, read in memory, with the reader of every zip."""
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO
 
+from sealift_bundler.evidence.limits import EVIDENCE_LIMITS
 from sealift_installer.archives import read_members
 from sealift_installer.errors import Damaged
 
-# One file of a wheel that is looked at as a whole (bytes).
-_FILE = 16 * 1024 * 1024
+# One file of a wheel that is held as a whole (bytes): no text of a licence is longer.
+_FILE = EVIDENCE_LIMITS.licence
 
 
 class _Bytes:
@@ -29,11 +30,14 @@ class _Bytes:
 
 
 def read_wheel(
-    name: str, data: bytes, see: Callable[[str, bytes], None], leave: Callable[[str], None]
+    name: str,
+    data: bytes,
+    see: Callable[[str, bytes], None],
+    see_large: Callable[[str, Iterable[bytes]], None],
 ) -> str:
     """Hand each file of the wheel to `see`, and return why not all of them could be read, or "".
 
-    Of a file that is too large to be held `leave` is told the name.
+    A file that is too large to be held is handed to `see_large`, a piece at a time.
 
     A wheel in an archive is data of that archive: one that is malformed makes it no less whole.
     """
@@ -44,7 +48,7 @@ def read_wheel(
             if member.size <= _FILE:
                 see(member.name, b"".join(member.data))
             else:
-                leave(member.name)
+                see_large(member.name, member.data)
     except Damaged:
         return "not to be read as a wheel"
     return ""
