@@ -125,18 +125,18 @@ def _write(
         draft.add_bytes(name, data)
     described: Packed[ArchiveReport] = Packed()
     builders = _builders(options, roots[-1].root) if lock.archives else ()
-    # While there is little else in memory: it takes more than a thousand archives.
+    # While there is little else in memory: these take more than a thousand archives.
     code = find_code(lock.created) if builders else ()
     evidence = EvidenceBook(draft, Building(lock, epoch, site.spec.pythons, code))
+    wheels = CarriedWheels(fetched, dict(own_wheels(lock.created)) if fetched else {})
+    evidence.add_wheels(wheels)
     for archive, path in zip(lock.archives, paths, strict=True):
         options.step(f"inspect: {archive.name}")
         inspection = inspect_archive(archive, path)
         carried = draft.add_archive(archive, path, inspection)
         described.append(describe_archive(carried, inspection.entries, archive.upstream))
         evidence.add_archive(archive, inspection.findings)
-    wheels = CarriedWheels(fetched, dict(own_wheels(lock.created)) if fetched else {})
     _add_papers(draft, lock, wheels)
-    evidence.add_wheels(wheels)
     evidence.finish(builders)
     components = evidence.components()
     draft.add_pieces(PAGE, travelling_page(draft.manifest(epoch), described, roots, components))
