@@ -22,7 +22,7 @@ from sealift_installer import jobs as jobs_module
 from sealift_installer import stage as stage_module
 from sealift_installer import stages
 from sealift_installer.cores import count_cores
-from sealift_installer.errors import Damaged, HostError, SealiftError
+from sealift_installer.errors import Damaged, HostError, Scarce, SealiftError
 from sealift_installer.install import InstallOptions
 from sealift_installer.jobs import Jobs
 from sealift_installer.report import Progress, Silence
@@ -217,7 +217,7 @@ def test_where_all_are_killed_before_they_begin_this_one_does_it(monkeypatch: py
     with Jobs(stages, 2, said) as jobs:
         assert {jobs.result(str(number)).relocated for number in range(9)} == {os.getpid()}
     reason = "processes are ended by somebody before they begin"
-    assert said.said == [("warn", f"{reason}: one archive is installed after the other")]
+    assert said.said == [("warn", f"{reason}; one archive is installed after the other")]
 
 
 @pytest.mark.parametrize("after", [1, 2])
@@ -313,11 +313,31 @@ def test_without_a_process_to_be_had_this_one_does_it(monkeypatch: pytest.Monkey
         with pytest.raises(Damaged, match="b is wrong"):
             jobs.result("b")
         assert jobs.result("c").relocated == os.getpid()
-    reason = f"no other process can be had, {os.strerror(number)}"
+    reason = f"no other process can be had: {os.strerror(number)}"
     assert said.said == [
-        ("warn", f"{reason}: one archive is installed after the other"),
+        ("warn", f"{reason}; one archive is installed after the other"),
         *[("step", "a", "extract")] * 2,
     ]
+
+
+def test_what_there_is_too_little_of_for_several_is_done_by_this_one():
+    parent = os.getpid()
+
+    def stage(progress: Progress) -> Staged:
+        if os.getpid() != parent:
+            raise Scarce("b has no memory")
+        progress.step("b", "extract")
+        assert not processes()
+        return Staged(parent, {}, {})
+
+    said = Said()
+    stages = {"a": staged(1), "b": stage, "c": staged(3), "d": stage, "e": fails(Scarce("e"))}
+    with Jobs(stages, 2, said) as jobs:
+        assert [jobs.result(name).relocated for name in "abcd"] == [1, parent, 3, parent]
+        with pytest.raises(Scarce, match=r"^e$"):
+            jobs.result("e")
+    warning = ("warn", "b has no memory; one archive is installed after the other")
+    assert said.said == [warning, *[("step", "b", "extract")] * 2]
 
 
 def test_pipes_that_cannot_be_had_are_not_left_half_open(monkeypatch: pytest.MonkeyPatch):
@@ -411,6 +431,24 @@ def test_an_install_of_several(target: Target):
     receipts = [receipt.archive.name for receipt in target.receipts() if receipt.archive]
     assert receipts == [outcome.name for outcome in report.outcomes]
     assert ("step", "b-1.0", "extract") in said.said
+    assert target.leftovers() == []
+
+
+def test_a_tree_that_a_process_could_not_finish_is_made_anew(
+    target: Target, monkeypatch: pytest.MonkeyPatch
+):
+    parent = os.getpid()
+
+    def run_short(*_: object) -> None:
+        if os.getpid() != parent:
+            raise MemoryError
+
+    monkeypatch.setattr(stage_module, "check_offered", run_short)
+    target.carry(tool("a-1.0"), python(), tool("c-1.0"))
+    said = Said()
+    report = verb.install(target.site.path, InstallOptions(target.prefix.path), said)
+    assert [outcome.status for outcome in report.outcomes] == ["installed"] * 3
+    assert [each[0] for each in said.said].count("warn") == 1
     assert target.leftovers() == []
 
 

@@ -16,20 +16,27 @@ from target import Target, python, tool
 NOBODY = 65534
 # Enough for processes, in two archives, and for threads that hash.
 LARGE = bytes(range(256)) * (17 * 4096)
+# It answers the smoke test and starts nothing for that.
+FRUGAL = """#!/bin/sh
+cd ..
+read -r configured <lib/prefix
+printf '{"implementation": "%s", "version": "%s", "prefix": "%s", "configured": "%s"}' \\
+    {implementation} {version} "$PWD" "$configured"
+"""
 # Of root's powers, what it takes to read the checkout and the Python that runs the tests.
 POWERS = "-all,+dac_override,+dac_read_search"
 AS_NOBODY = (
     *("setpriv", f"--reuid={NOBODY}", "--clear-groups"),
     *(f"--{kind}={POWERS}" for kind in ("inh-caps", "ambient-caps", "bounding-set")),
 )
-SCARCE = (*(AS_NOBODY if os.geteuid() == 0 else ()), "prlimit", "--nproc=0")
+SCARCE = (*(AS_NOBODY if os.geteuid() == 0 else ()), "prlimit")
 UNSEAL = (sys.executable, "-m", "sealift_installer")
 
 
-def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*SCARCE, *map(str, words)], capture_output=True, text=True, check=False, timeout=100
-    )
+def run(*words: str | Path, most: int = 0) -> subprocess.CompletedProcess[str]:
+    """Run a program of a user that has no more than so many processes."""
+    command = [*SCARCE, f"--nproc={most}", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
 
 
 def can_be_scarce() -> bool:
@@ -48,7 +55,7 @@ def target() -> Iterator[Target]:
     with tempfile.TemporaryDirectory(dir="/tmp") as name:
         target = Target(Path(name))
         target.trust()
-        target.carry(tool("a-1.0", LARGE), python(), tool("b-1.0", LARGE + b"b"))
+        target.carry(tool("a-1.0", LARGE), python(script=FRUGAL), tool("b-1.0", LARGE + b"b"))
         if os.geteuid() == 0:
             for path in (target.path, *target.path.rglob("*")):
                 os.chown(path, NOBODY, NOBODY)
@@ -58,12 +65,20 @@ def target() -> Iterator[Target]:
 def test_archives_are_installed_one_after_the_other(target: Target):
     done = run(*UNSEAL, "install", target.site.path, "--prefix", target.prefix.path)
     assert done.returncode == 6
-    warning = "no other process can be had, Resource temporarily unavailable"
-    assert f"warning: {warning}: one archive is installed after the other\n" in done.stderr
+    warning = "no other process can be had: Resource temporarily unavailable"
+    assert f"warning: {warning}; one archive is installed after the other\n" in done.stderr
     assert "cannot be started: Resource temporarily unavailable\nhint: may this" in done.stderr
     assert done.stdout.count(": installed,") == 2
     assert target.leftovers() == []
     assert check(target.prefix.path).exit_code == 0
+
+
+@pytest.mark.parametrize("most", [2, 3, 4])
+def test_processes_that_leave_none_to_an_interpreter_are_done_without(target: Target, most: int):
+    words = ("install", target.site.path, "--prefix", target.prefix.path)
+    done = run(*UNSEAL, *words, most=most)
+    assert (done.returncode, done.stdout.count(": installed,")) == (0, 3), done.stderr
+    assert target.leftovers() == []
 
 
 def test_a_bundle_is_verified_by_one_thread(target: Target):

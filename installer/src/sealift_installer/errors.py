@@ -69,6 +69,10 @@ class HostError(SealiftError):
     exit_code = 6
 
 
+class Scarce(HostError):
+    """This host cannot at this moment: no more processes, or no memory, for several at a time."""
+
+
 class Drift(SealiftError):
     """An installed tree is not what was sealed."""
 

@@ -17,7 +17,7 @@ from typing import Any, NoReturn, Self
 
 from sealift_installer.children import heed_children
 from sealift_installer.cores import count_cores, limit_cores
-from sealift_installer.errors import HostError
+from sealift_installer.errors import HostError, Scarce
 from sealift_installer.relay import pack_error, raise_packed
 from sealift_installer.report import Progress
 from sealift_installer.stage import Staged
@@ -89,7 +89,7 @@ class Jobs:
         """
         number = self._names.index(name)
         while name not in self._done:
-            if self._alone and number in self._waiting:
+            if number in self._waiting and self._alone and not self._workers:
                 self._waiting.remove(number)
                 return self._stages[number](self._progress)
             ready = select.poll()  # select(2) takes no descriptor above 1023
@@ -112,13 +112,14 @@ class Jobs:
                 pipe = self._fork()
             except OSError as error:
                 if not self._workers:  # else those that are there do it all
-                    self._stay_alone(f"no other process can be had, {error.strerror or error}")
+                    self._stay_alone(f"no other process can be had: {error.strerror or error}")
                 return
             self._order(pipe)
 
     def _stay_alone(self, reason: str) -> None:
+        if not self._alone:
+            self._progress.warn(f"{reason}; one archive is installed after the other")
         self._alone = True
-        self._progress.warn(f"{reason}: one archive is installed after the other")
 
     def _order(self, pipe: int) -> None:
         """Give a process the next archive."""
@@ -177,9 +178,13 @@ class Jobs:
             worker.begun = True
         elif message[0] == "progress":
             getattr(self._progress, message[1])(*message[2:])
+        elif message[0] == "scarce":
+            self._waiting.insert(0, worker.number)
+            self._end(pipe)
+            self._stay_alone(message[1])
         else:
             self._done[self._names[worker.number]] = message
-            if message[0] == "staged" and self._waiting:
+            if message[0] == "staged" and self._waiting and not self._alone:
                 self._order(pipe)
             else:
                 self._end(pipe)
@@ -262,6 +267,9 @@ def _work(stages: Sequence[Stage], orders: int, pipe: int, parent: int, mask: se
         relay.send("begun")
         try:
             staged = stages[int.from_bytes(number, "little")](relay)
+        except Scarce as error:
+            relay.send("scarce", error.message)
+            return
         except Exception as error:  # noqa: BLE001 - raised where the result is asked for
             relay.send("failed", pack_error(error))
             return

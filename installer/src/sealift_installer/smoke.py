@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from sealift_installer.bytecode import unwritten
 from sealift_installer.children import heed_children
-from sealift_installer.errors import Damaged, HostError, host_errors, mismatch, printable
+from sealift_installer.errors import Damaged, HostError, Scarce, host_errors, mismatch, printable
 from sealift_installer.prefix import remove_tree
 from sealift_schemas.keys import InstallKey
 from sealift_schemas.strictjson import DocumentError, Fields, parse
@@ -198,13 +198,12 @@ def _asked(interpreter: Path, name: str) -> "subprocess.Popen[bytes]":
             env=_ENVIRONMENT,
         )
     except OSError as error:
-        scarce = error.errno in {EAGAIN, ENOMEM}
-        raise HostError(
-            f"the interpreter of {name} cannot be started: {error.strerror or error}",
-            hint="may this user start no more processes (ulimit -u), or is there no memory?"
-            if scarce
-            else "is the prefix on a file system mounted noexec, or a library missing?",
-        ) from error
+        said = f"the interpreter of {name} cannot be started: {error.strerror or error}"
+        if error.errno in {EAGAIN, ENOMEM}:
+            hint = "may this user start no more processes (ulimit -u), or is there no memory?"
+            raise Scarce(said, hint=hint) from error
+        hint = "is the prefix on a file system mounted noexec, or a library missing?"
+        raise HostError(said, hint=hint) from error
 
 
 def _take_answer(process: "subprocess.Popen[bytes]", name: str) -> bytes:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from sealift_installer.archives import ArchiveReader
 from sealift_installer.authenticate import Authenticated
-from sealift_installer.errors import HostError, host_errors
+from sealift_installer.errors import Scarce, host_errors
 from sealift_installer.memory import keep_memory
+from sealift_installer.prefix import remove_tree
 from sealift_installer.preflight import check_offered, check_paths
 from sealift_installer.report import Progress
 from sealift_schemas.index import Entry
@@ -86,6 +87,8 @@ def _begin(
         prepare()
     entries = authenticated.entries(work.archive)
     check_paths(entries, work.destination)
+    if work.staging.exists():  # a process left it that had too little of something
+        remove_tree(work.staging)
     return closing.enter_context(TreeWriter(work.staging)), entries
 
 
@@ -114,7 +117,7 @@ def _refusals_named(name: str) -> Iterator[None]:
         with host_errors(f"cannot install {name}"):
             yield
     except MemoryError:
-        raise HostError(f"cannot install {name}: not enough memory") from None
+        raise Scarce(f"cannot install {name}: not enough memory") from None
 
 
 @contextmanager
