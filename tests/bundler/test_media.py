@@ -1,8 +1,10 @@
 """media write: what is asked of a medium first, what is written, what is found out by reading."""
 
+import io
 import json
 import os
 import random
+import re
 import shutil
 import stat
 from dataclasses import replace
@@ -15,7 +17,7 @@ from sealift_bundler.media.outcome import CopyOptions, System
 from sealift_bundler.media.plan import Facts, check_fits, read_facts, read_source
 from sealift_bundler.media.stage import Stage, settle
 from sealift_bundler.media.uncached import UncachedBundle
-from sealift_bundler.progress import Progress
+from sealift_bundler.progress import Bars, Progress
 from sealift_bundler.seal import read_trusted_root
 from sealift_installer.bundle import Bundle
 from sealift_installer.errors import Damaged, HostError, UsageError
@@ -511,3 +513,21 @@ def test_reads_past_the_cache_are_the_same_bytes(tmp_path):
             file.seek(0)
             assert b"".join(iter(lambda file=file: file.read(70_000), b"")) == data
     assert UncachedBundle(tmp_path).read("file", 1 << 30) == Bundle(tmp_path).read("file", 1 << 30)
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_bars_keep_their_numbers_in_one_row(monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("TERM", "xterm")
+    stream = io.StringIO()
+    bars = Bars(stream)
+    with bars:
+        bars.expect(3, 900 * CHUNK_SIZE)
+        for done in range(0, 300 * CHUNK_SIZE, 10 * CHUNK_SIZE):
+            bars.show("archives/012345678-a-name-that-is-rather-long", done, 300 * CHUNK_SIZE)
+            bars._bars.refresh()
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", stream.getvalue())
+    rows = [row for row in re.split(r"[\r\n]+", shown) if row.strip()]
+    assert len(rows) > 10
+    assert [row for row in rows if not re.search(r"\d/\d+\.\d [MG]iB ", row)] == []
+    assert max(map(len, rows)) <= columns

@@ -125,13 +125,13 @@ def _say_copies(directory: Path, copies: "Copies") -> None:
     for copied in copies.bundles:
         verified = copied.carried.verified
         manifest, report = verified.authenticated.manifest, verified.report
-        say(f"{_STATES[copied.state]}: {copied.path}")
+        say(f"{_STATES[copied.state]}: {printable(str(copied.path))}")
         say(f"  stream {manifest.stream}, sequence {manifest.sequence}, made {manifest.created}")
         say(f"  {report.files} files, {show_size(report.size)}")
     if copies.written.size:
         say(f"wrote {copies.written}")
     say(f"read {copies.read}, {_WAYS[copies.way.name]}: good")
-    say(f"now eject it, plug it in again, and run: sealift media check {directory}")
+    say(f"now eject it, plug it in again, and run: sealift media check {printable(str(directory))}")
 
 
 _STATES = {"written": "written", "resumed": "written, in several runs", "present": "there already"}

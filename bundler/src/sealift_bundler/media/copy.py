@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sealift_bundler.media import plan
 from sealift_bundler.media.check import BundleCheck, check_bundle
-from sealift_bundler.media.faults import find_bad_chunks, find_faults
+from sealift_bundler.media.faults import find_faults
 from sealift_bundler.media.outcome import Copied, Copies, CopyOptions, Pace
 from sealift_bundler.media.place import check_directory, is_present
 from sealift_bundler.media.plan import Carried, Facts
@@ -79,26 +79,26 @@ def copy_bundles(bundles: Sequence[Path], directory: Path, options: CopyOptions)
     wanted = [each for each, is_there in zip(carried, present, strict=True) if not is_there]
     facts = options.system.read_facts(directory)
     with ExitStack() as stack:
-        jobs = [_claim(each, directory, stack) for each in wanted]
+        jobs = [_claim(each, directory, facts, stack) for each in wanted]
         try:
             _prepare(jobs, facts, options)
             written = _write(jobs, options)
             read, way = _read_back(jobs, options)
+            for each, is_there in zip(carried, present, strict=True):
+                if is_there:
+                    check = _check_present(directory / each.name, options)
+                    read = Pace(read.size + check.size, read.seconds + check.seconds)
+                    way = max(way, check.way)
         except BaseException:
             _tell_unfinished(jobs, options)
             raise
-        for each, is_there in zip(carried, present, strict=True):
-            if is_there:
-                check = _check_present(directory / each.name, options)
-                read = Pace(read.size + check.size, read.seconds + check.seconds)
-                way = max(way, check.way)
     _check_named(jobs, directory)
     done = {id(job.carried): job for job in jobs}
     copied = [_copied(each, directory, done.get(id(each))) for each in carried]
     return Copies(tuple(copied), facts, written, read, way)
 
 
-def _claim(carried: Carried, directory: Path, stack: ExitStack) -> _Job:
+def _claim(carried: Carried, directory: Path, facts: Facts, stack: ExitStack) -> _Job:
     """Take the place where a bundle is written; when `stack` is left it becomes the bundle."""
     try:
         place = stack.enter_context(staged(directory / carried.name, resume=True))
@@ -106,6 +106,8 @@ def _claim(carried: Carried, directory: Path, stack: ExitStack) -> _Job:
         cause = error.__cause__
         if isinstance(cause, OSError) and cause.errno in NAME_ERRORS:
             raise name_refusal(carried.name, cause.strerror or str(cause)) from cause
+        # Not even a directory can be made: say how much is needed.
+        plan.check_fits(facts, [carried])
         raise
     return _Job(carried, Stage(place, carried.files))
 
@@ -134,11 +136,9 @@ def _prepare(jobs: Sequence[_Job], facts: Facts, options: CopyOptions) -> None:
             continue
         options.step(f"look at what an earlier run has left of {job.carried.name}")
         options.system.settle(job.stage.place)
-        bundle = UncachedBundle(job.stage.place)
-        for file in job.carried.files:
-            bad = [number for number, _ in find_bad_chunks(bundle, file)]
-            if bad or (job.stage.place / file.path).lstat().st_size != file.size:
-                job.missing[file.path] = bad
+        bundle, within = UncachedBundle(job.stage.place), _within(job, jobs)
+        for fault in find_faults(bundle, job.carried.files, options.watch("read"), within):
+            job.missing.setdefault(fault.path, []).extend(fault.chunks)
 
 
 def _write(jobs: Sequence[_Job], options: CopyOptions) -> Pace:

@@ -34,6 +34,11 @@ class Fault:
         where = f", bytes {self.start} to {self.end - 1}" if self.end > self.start else ""
         return f"{printable(self.path)}{where}: {self.reason}"
 
+    @property
+    def chunks(self) -> range:
+        """The numbers of the chunks that it is in."""
+        return range(self.start // CHUNK_SIZE, -(-self.end // CHUNK_SIZE))
+
     def to_json(self) -> dict[str, Any]:
         """Return the fault as JSON values; `first` and `last` are null where no bytes are named."""
         named = self.end > self.start
@@ -68,13 +73,6 @@ def find_faults(
     return found
 
 
-def find_bad_chunks(bundle: Bundle, file: BundleFile) -> Iterator[tuple[int, SealiftError]]:
-    """Read a file; yield the number of each chunk that is not what it must be, and why."""
-    for number, error in _read_chunks(bundle, file):
-        if error is not None:
-            yield number, error
-
-
 def _find(bundle: Bundle, file: BundleFile, watch: Progress, name: str) -> Iterator[Fault]:
     try:
         with bundle.open(file.path) as opened:
@@ -87,8 +85,9 @@ def _find(bundle: Bundle, file: BundleFile, watch: Progress, name: str) -> Itera
         _check_there(bundle.path, error)
         yield Fault(file.path, 0, file.size, error.message)
         return
-    for number, wrong in _read_chunks(bundle, file):
-        start = number * CHUNK_SIZE
+    source = AuthenticatedFile(bundle, (file,), file.sha256, file.path)
+    for start in range(0, file.size, CHUNK_SIZE):
+        wrong = _read_chunk(source, start // CHUNK_SIZE)
         end = min(start + CHUNK_SIZE, file.size)
         if isinstance(wrong, HostError):
             _check_there(bundle.path, wrong)
@@ -101,18 +100,15 @@ def _find(bundle: Bundle, file: BundleFile, watch: Progress, name: str) -> Itera
         yield Fault(file.path, file.size, size, LONG)
 
 
-def _read_chunks(bundle: Bundle, file: BundleFile) -> Iterator[tuple[int, SealiftError | None]]:
-    """Read a file chunk by chunk; yield the number of each, and what is wrong with it or None."""
-    source = AuthenticatedFile(bundle, (file,), file.sha256, file.path)
-    for number in range(len(file.chunks)):
-        error: SealiftError | None = None
-        try:
-            with source.seekable() as reader:
-                reader.seek(number * CHUNK_SIZE)
-                reader.read(1)  # of a chunk that was authenticated as a whole
-        except SealiftError as wrong:
-            error = wrong
-        yield number, error
+def _read_chunk(source: AuthenticatedFile, number: int) -> SealiftError | None:
+    """Read a chunk; return what is wrong with it, if anything is."""
+    try:
+        with source.seekable() as reader:
+            reader.seek(number * CHUNK_SIZE)
+            reader.read(1)  # of a chunk that was authenticated as a whole
+    except SealiftError as error:
+        return error
+    return None
 
 
 def _merge(faults: Iterator[Fault]) -> Iterator[Fault]:

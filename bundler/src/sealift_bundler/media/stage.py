@@ -107,7 +107,7 @@ class Stage:
     def write(
         self, source: Bundle, file: BundleFile, chunks: Iterable[int], seen: Callable[[int], None]
     ) -> None:
-        """Write some chunks of a file, each authenticated as it is read, and sync it.
+        """Write some chunks of a file, each authenticated as it is read.
 
         Args:
             source: the sealed bundle.
@@ -135,8 +135,9 @@ class Stage:
                         unsynced = 0
                 seen(written)
             with host_errors(f"{_CANNOT}: {file.path}"):
-                os.fsync(target)
                 _set_time(source, file, target)
+                if file.size >= CHUNK_SIZE:
+                    os.fsync(target)  # of smaller ones there are many: see `settle`
 
     @contextmanager
     def _opened(self, path: str) -> Iterator[int]:
