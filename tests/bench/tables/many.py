@@ -64,8 +64,10 @@ wheels for four Pythons travels along, as it does if nobody says otherwise. {how
 | --- | --- | --- | --- | --- | --- |
 {rows}
 
-Archives are read in blocks, and an archive's index is forgotten when it is written. What is left \
-to grow is what spec, lock, manifest and evidence say of every archive. Large documents are read, \
-checked and written item by item; of one that is signed, or whose signatures are verified, one \
-copy is held, for nothing of it is parsed before. Of 1,000 archives the manifest is 1.8 MB.
+Archives are read in blocks, and an archive's index is forgotten when it is written. Looking into \
+one archive of an interpreter's size takes more than what is held of a thousand, so the last \
+column does not grow. In a bundle of nothing but small ones it can be seen: some 5 KiB an archive, \
+which spec, lock, manifest and evidence say of it; of 1,000 the manifest alone has 1.8 MB, and \
+what is signed, or whose signatures are verified, is held once \
+([ADR 18](adr/0018-what-a-build-holds.md)).
 """
