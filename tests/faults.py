@@ -120,8 +120,10 @@ ROWS = (
     final("416 without a range", "answered 416", Status(416)),
     *(
         final(f"{code}", f"the server answered {code}", Status(code))
-        for code in (400, 401, 403, 404, 407, 410, 501)
+        for code in (400, 401, 403, 404)
     ),
+    final("407", "the proxy answered 407", Status(407)),
+    *(final(f"{code}", f"the server answered {code}", Status(code)) for code in (410, 501)),
     *(mended(f"{code}, once", Status(code)) for code in (408, 425, 429, 500, 502, 503, 504)),
     *(
         lasting(f"{code}", f"the server answered {code}", Status(code))

@@ -145,10 +145,41 @@ def test_no_secret_is_told(
     monkeypatch.setenv("A_TOKEN", "hunter2")
     monkeypatch.setenv("http_proxy", server.url.replace("//", "//me:hunter2@"))
     server.faults[f"/{NAME}"] = [Status(407)]
-    with pytest.raises(NetworkError, match="the server answered 407") as caught:
+    with pytest.raises(NetworkError, match="the proxy answered 407") as caught:
         take(server, tmp_path, hosts=token_for(server))
     assert "hunter2" not in f"{caught.value.message}{caught.value.hint}"
     assert server.requests[0].headers["proxy-authorization"].startswith("Basic ")
+    assert "NTLM" in (caught.value.hint or "")
+
+
+def test_a_proxy_of_https_is_verified_before_it_has_the_password(
+    server: LoopbackServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also on the way to an http address, of which nothing but the digest is verified."""
+    authority, stranger = Authority(tmp_path / "authority"), Authority(tmp_path / "stranger")
+    wanted = Wanted(f"http://files.invalid/{NAME}", NAME, SHA256, len(DATA))
+    tls = authority.server(authority.issue("a proxy"))
+    with LoopbackServer(server.directory, tls) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url.replace("//", "//me:hunter2@"))
+        for ca in (None, str(stranger.ca)):
+            access = Access(patience=PATIENCE, ca=ca)
+            with pytest.raises(NetworkError, match="the certificate is not trusted"):
+                fetch(wanted, Fetching(Cache(tmp_path / "cache"), access))
+        assert proxy.requests == []
+        client = Host("files.invalid", client_cert=str(authority.issue("a client")))
+        access = Access(patience=PATIENCE, ca=str(authority.ca), hosts={client.name: client})
+        fetch(wanted, Fetching(Cache(tmp_path / "cache"), access))
+        assert [one.path for one in proxy.requests] == [wanted.url]
+
+
+@pytest.mark.parametrize("scheme", ["socks", "socks4", "socks4a", "socks5", "SOCKS5h"])
+def test_a_proxy_that_speaks_socks_is_told(
+    server: LoopbackServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", f"{scheme}://me:hunter2@127.0.0.1:1080")
+    with pytest.raises(UsageError, match=r"^the proxy speaks SOCKS, which sealift") as caught:
+        take(server, tmp_path)
+    assert "hunter2" not in f"{caught.value.message}{caught.value.hint}"
 
 
 @pytest.mark.parametrize(

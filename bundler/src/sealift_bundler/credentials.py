@@ -17,15 +17,25 @@ def check_proxy(proxy: str) -> None:
     Raises:
         UsageError: it is none.
     """
+    if proxy.lower().startswith("socks") and "://" in proxy and not _speaks_socks(proxy):
+        raise UsageError(
+            "the proxy speaks SOCKS, which sealift does not",
+            hint="name one for HTTP, as HTTPS_PROXY=http://HOST:PORT; or install pysocks beside"
+            " sealift, for socks4:// and socks5h://",
+        )
     try:
         parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
         _ = parts.port
     except ValueError:
         sound = False
     else:
-        schemes = (*_SCHEMES, *_SOCKS) if find_spec("socks") is not None else _SCHEMES
         host = parts.hostname or ""
-        sound = parts.scheme in schemes and host.isprintable() and host != "" and " " not in host
+        sound = (
+            parts.scheme in (*_SCHEMES, *_SOCKS)
+            and host.isprintable()
+            and host != ""
+            and " " not in host
+        )
     if not sound:
         raise UsageError(
             "the proxy has no address that can be used\n"
@@ -33,6 +43,10 @@ def check_proxy(proxy: str) -> None:
             hint="look at HTTP_PROXY, HTTPS_PROXY and ALL_PROXY; in a password `@ : / %` are"
             " written as %40 %3A %2F %25",
         )
+
+
+def _speaks_socks(proxy: str) -> bool:
+    return proxy.lower().partition("://")[0] in _SOCKS and find_spec("socks") is not None
 
 
 @contextmanager

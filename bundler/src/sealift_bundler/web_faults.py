@@ -23,6 +23,10 @@ _AUTHORITIES = (
     "the file that `ca` in [network], SSL_CERT_FILE or REQUESTS_CA_BUNDLE names has the authorities"
     " that are trusted; for the package index also pip's `cert`"
 )
+_BASIC_ALONE = (
+    "HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT gives a password, which is sent as Basic;"
+    " a proxy that asks for NTLM or Negotiate needs another one in front, such as cntlm"
+)
 _UNUSABLE = (
     requests.exceptions.InvalidURL,
     requests.exceptions.InvalidSchema,
@@ -76,7 +80,8 @@ def refusal(response: requests.Response, url: str, longest_wait: float) -> Netwo
     """Return the error for an answer that is none; `longest_wait` is in seconds."""
     status = response.status_code
     reason = f"{status} {printable(response.reason or '')}".rstrip()
-    message = f"{shown(url)}: the server answered {reason}"
+    who = "proxy" if status == requests.codes.proxy_authentication else "server"
+    message = f"{shown(url)}: the {who} answered {reason}"
     if status not in TRANSIENT_STATUS:
         return NetworkError(message, hint=_hint(status))
     after = _retry_after(response)
@@ -126,8 +131,7 @@ def _lasting(cause: BaseException) -> tuple[str, str | None] | None:
         return "not an address that can be fetched", None
     tunnel = _TUNNEL.search(str(cause)) if isinstance(cause, OSError) else None
     if tunnel is not None and int(tunnel[1]) not in TRANSIENT_STATUS:
-        hint = "HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT gives credentials"
-        return f"the proxy answered {tunnel[1]}", hint if tunnel[1] == "407" else None
+        return f"the proxy answered {tunnel[1]}", _BASIC_ALONE if tunnel[1] == "407" else None
     return None
 
 
@@ -159,7 +163,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 def _hint(status: int) -> str | None:
     if status == requests.codes.proxy_authentication:
-        return "HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT gives credentials"
+        return _BASIC_ALONE
     if status in {401, 403}:
         return "credentials are taken from ~/.netrc and from [[network.host]]"
     return "the file may have been moved or withdrawn" if status in {404, 410} else None

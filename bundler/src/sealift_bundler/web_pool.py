@@ -95,3 +95,15 @@ class Adapter(HTTPAdapter):
         manager: PoolManager = super().proxy_manager_for(*values, **named)
         manager.pool_classes_by_scheme = _POOLS
         return manager
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        """Verify whoever the connection leads to.
+
+        For an http address requests would trust any proxy of https, and show it the password. The
+        client's certificate is for the server alone.
+        """
+        if not url.lower().startswith("https"):
+            cert = None
+            if conn.proxy is not None and conn.proxy.scheme == "https":
+                url = conn.proxy.url
+        super().cert_verify(conn, url, verify, cert)
