@@ -367,3 +367,19 @@ def test_progress_on_a_terminal_ends_with_an_empty_line() -> None:
     assert NAME in terminal.getvalue()
     assert "a note\n" in terminal.getvalue()
     assert terminal.getvalue().endswith("\x1b[2K")
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_a_bar_names_version_and_platform(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("TERM", "xterm")
+    build = "cpython-3.13.15%s20260814-%s-install_only_stripped.tar.gz"
+    stream = Terminal()
+    with progress(stream=stream) as show:
+        show.expect(2, None)
+        for system in ("x86_64-unknown-linux-gnu", "aarch64-apple-darwin"):
+            show.show(build % ("-", system), 10, 1000)
+    shown = stream.getvalue()
+    assert "MB/s" not in shown
+    for name in ("cpython-3.13.15-aarch64-darwin", "x86_64-linux-gnu"):
+        assert name in shown

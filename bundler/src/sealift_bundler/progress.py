@@ -1,5 +1,6 @@
 """Progress on stderr: bars where a person watches a terminal, lines elsewhere, or nothing."""
 
+import re
 import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
@@ -12,8 +13,14 @@ if TYPE_CHECKING:
 
 _WIDTH = 48
 _LEAST_WIDTH = 12
-# What a bar and the numbers beside it take of a row.
-_NUMBERS = 54
+# What the numbers beside a bar take of a row, and the width of a screen with room for long bars.
+_NUMBERS = 39
+_WIDE = 110
+_LONG_BAR, _SHORT_BAR = 30, 8
+# What in the names of archives tells none of them from another.
+_COMMON = re.compile(
+    r"-install_only(_stripped)?(?=\.)|-(unknown|apple|pc|20\d{6})(?=-)|\.tar\.[a-z0-9]+$|\.zip$|\.whl$"
+)
 
 
 class Progress:
@@ -89,17 +96,20 @@ class Bars(Progress):
         from rich import progress as bars
         from rich.console import Console
 
+        console = Console(file=stream, force_terminal=True)
+        spare = max(1, console.width - _NUMBERS - _LEAST_WIDTH)
+        bar = _LONG_BAR if console.width >= _WIDE else min(_SHORT_BAR, spare)
         self._bars = bars.Progress(
             bars.TextColumn("{task.description}", markup=False),
-            bars.BarColumn(),
+            bars.BarColumn(bar_width=bar),
             bars.DownloadColumn(binary_units=True),
             _rate_column(),
             bars.TimeRemainingColumn(),
-            console=Console(file=stream, force_terminal=True),
+            console=console,
             transient=True,
         )
         # A row that does not fit is broken in the middle of its numbers.
-        self._width = max(_LEAST_WIDTH, min(_WIDTH, self._bars.console.width - _NUMBERS))
+        self._width = max(_LEAST_WIDTH, min(_WIDTH, console.width - bar - _NUMBERS))
         self._tasks: dict[str, TaskID] = {}
         self._done: dict[str, int] = {}
         self._files = 0
@@ -135,7 +145,7 @@ class Bars(Progress):
         task = self._tasks.get(name)
         if task is None:
             # What was there before is no part of the rate.
-            short = name if len(name) <= self._width else f"{name[: self._width - 3]}..."
+            short = _shortened(name, self._width)
             task = self._tasks[name] = self._bars.add_task(short, total=total, completed=done)
         self._bars.update(task, completed=done, total=total)
         self._count(name, done)
@@ -160,6 +170,15 @@ class Bars(Progress):
         self._done[name] = done
         if self._all is not None and gained:
             self._bars.advance(self._all, gained)
+
+
+def _shortened(name: str, room: int) -> str:
+    """Return a name in at most `room` characters, with what tells it from others at both ends."""
+    plain = name if len(name) <= room else _COMMON.sub("", name)
+    if len(plain) <= room:
+        return plain
+    head = (room - 3) // 2
+    return f"{plain[:head]}...{plain[len(plain) - (room - 3 - head) :]}"
 
 
 def _rate_column() -> "ProgressColumn":
