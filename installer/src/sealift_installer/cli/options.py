@@ -36,7 +36,7 @@ def add_command(commands: Commands, name: str, run: Run, text: str) -> argparse.
         help="where things are installed (default: your data directory; /opt/sealift for root)",
     )
     command.add_argument("--json", action="store_true", help="print the result as JSON")
-    command.add_argument("--quiet", action="store_true", help="print no result")
+    command.add_argument("-q", "--quiet", action="store_true", help="print no result")
     command.add_argument("--debug", action="store_true", help=argparse.SUPPRESS)
     command.set_defaults(run=run)
     return command
