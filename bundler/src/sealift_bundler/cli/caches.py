@@ -70,13 +70,14 @@ def verify_archives(
         )
     else:
         _say_files(checked.damaged)
+        gone = f"; {show_count(len(checked.damaged), 'damaged file')} removed" if remove else ""
         reporter(quiet=quiet)(
-            f"{show_count(checked.files, 'file')}, {show_size(checked.size)} read"
+            f"{show_count(checked.files, 'file')}, {show_size(checked.size)} read{gone}"
         )
     if checked.damaged and not remove:
         raise Damaged(
             f"{show_count(len(checked.damaged), 'file')} of the cache with other bytes than the name says",
-            hint="no build uses them; sealift cache verify --remove takes them away",
+            hint="no build uses what is damaged; sealift cache verify --remove takes it away",
         )
 
 
