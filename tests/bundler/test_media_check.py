@@ -93,6 +93,15 @@ def test_the_directory_is_the_bundle(shop, stick, capsys):
     assert one["way"] in {"direct", "driver", "dropped", "cached"}
 
 
+def test_the_directory_that_one_is_in(shop, stick, capsys):
+    (stick / "bundle" / "README.txt").write_bytes(b"other")
+    words = ["--root", shop.root]
+    assert shop.sealift("media", "check", ".", *words, cwd=stick / "bundle") == 4
+    shown = capsys.readouterr()
+    assert "  ./README.txt, bytes 0 to " in shown.err
+    assert "\n.       site 1 " in shown.out
+
+
 def test_a_root_by_hand(shop, stick, capsys):
     assert shop.sealift("media", "check", stick, "--root", shop.root, cwd=stick) == 0
     assert shop.sealift("media", "check", stick, cwd=stick) == 2

@@ -1,7 +1,6 @@
 """A real interpreter's bundle on an exFAT stick, and a prefix on a file system like Windows'."""
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -30,8 +29,8 @@ def carried(tmp_path_factory):
 def test_a_bundle_on_an_exfat_stick(carried, tmp_path):
     site, bundle = carried
     with mounted_exfat(tmp_path / "exfat") as stick:
-        shutil.copytree(bundle, stick / "bundle", copy_function=shutil.copyfile)
         (stick / "System Volume Information").mkdir()
+        site("media", "write", bundle, stick)
         target = Target(tmp_path / "prefix", site)
         target("verify", stick / "bundle")
         target("install", stick / "bundle")

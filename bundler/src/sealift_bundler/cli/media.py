@@ -177,7 +177,7 @@ def _warn(found: "Found", checks: "Sequence[BundleCheck]") -> None:
         tell(f"warning: unfinished, not read: {path}; sealift media write goes on with it")
     for check in checks:
         for warning in check.warnings:
-            tell(f"warning: {check.path.name}: {warning}")
+            tell(f"warning: {_name(check)}: {warning}")
 
 
 def _say_table(checks: "Sequence[BundleCheck]") -> None:
@@ -186,7 +186,7 @@ def _say_table(checks: "Sequence[BundleCheck]") -> None:
         manifest = check.manifest
         rows.append(
             (
-                printable(check.path.name or str(check.path)),
+                _name(check),
                 "-" if manifest is None else f"{manifest.stream} {manifest.sequence}",
                 "-" if manifest is None else str(len(manifest.files)),
                 "-" if manifest is None else show_size(check.size),
@@ -203,6 +203,10 @@ def _say_table(checks: "Sequence[BundleCheck]") -> None:
         say("  ".join(cells).rstrip())
     way = max(check.way for check in checks)
     say(f"read {_WAYS[way.name]}")
+
+
+def _name(check: "BundleCheck") -> str:
+    return printable(check.path.name or str(check.path))
 
 
 def _result(check: "BundleCheck") -> str:
@@ -259,6 +263,6 @@ def _raise_worst(directory: Path, checks: "Sequence[BundleCheck]") -> None:
 
 
 def _error_lines(check: "BundleCheck", error: SealiftError) -> list[str]:
-    name = printable(check.path.name)
+    name = _name(check)
     lines = [f"{name}: {line.strip()}" for line in error.message.split("\n")]
     return [*lines, *(f"{name}/{fault}" for fault in check.faults)]
