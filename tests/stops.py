@@ -71,7 +71,7 @@ def full_at(point: int, action: Callable[[], object], *, exchange: bool = True) 
     Removing and renaming still work then, as they do on a disk that is full.
     """
     count = 0
-    taking = {"mkdir", "symlink", "write", "fsync", "link"}
+    taking = {"mkdir", "symlink", "write", "fsync", "link", "pwrite", "fdatasync"}
 
     def before(name: str) -> None:
         nonlocal count

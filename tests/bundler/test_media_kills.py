@@ -12,9 +12,9 @@ import pytest
 from sealift_bundler.media.check import find_bundles
 from sealift_bundler.media.copy import copy_bundles
 from sealift_bundler.media.outcome import CopyOptions
-from sealift_installer.errors import Damaged
+from sealift_installer.errors import Damaged, HostError
 from simulator import BundleSimulator, SimArchive
-from stops import killed_at
+from stops import full_at, killed_at
 from workshop import tree
 
 PROGRAM = (sys.executable, "-c", "from sealift_bundler.cli import main; main()")
@@ -58,6 +58,28 @@ def test_killed_before_some_of_its_changes(tmp_path):
     assert sweep(site, tmp_path / "stick", 9) > 5
 
 
+def test_a_medium_that_is_full_from_some_moment_on(tmp_path):
+    """Whatever could not be written, the next run goes on, and nothing is a bundle before."""
+    site = make(tmp_path / "bundle", 100_000, 3)
+    options = CopyOptions(site.first_root)
+    for point in range(1, 10_000, 4):
+        stick = tmp_path / f"stick-{point}"
+        stick.mkdir()
+        said = ""
+        try:
+            full_at(point, lambda stick=stick: copy_bundles([site.path], stick, options))
+        except HostError as error:
+            said = error.message
+            # The last thing is to sync the directory, when the bundle has its name.
+            whole_or_none(site, stick)
+            copy_bundles([site.path], stick, options)
+        assert whole_or_none(site, stick)
+        if not said:
+            assert point > 20
+            return
+        assert said.endswith(("No space left on device", f"{stick}/.bundle.partial"))
+
+
 @pytest.mark.slow
 def test_killed_before_each_change_of_a_fresh_run(tmp_path):
     site = make(tmp_path / "bundle", 100_000, 3)
@@ -70,7 +92,7 @@ def test_killed_before_each_change_of_a_fresh_run(tmp_path):
             copy_bundles([site.path], stick, options)
             assert whole_or_none(site, stick)
         if not killed:
-            assert point > 50
+            assert point > 30
             return
 
 
