@@ -223,6 +223,17 @@ def folder(tmp_path):
     return place
 
 
+def test_what_is_left_in_the_source_stays_there(bundle, stick, root, tmp_path):
+    littered = tmp_path / "bundle"
+    shutil.copytree(bundle, littered)
+    (littered / ".DS_Store").touch()
+    (littered / "archives" / "._x").touch()
+    told = []
+    copy_bundles([littered], stick, CopyOptions(root, report=told.append))
+    assert tree(stick / "bundle") == tree(bundle)
+    assert "warning: left by an operating system, ignored: .DS_Store" in told
+
+
 def test_a_source_that_changes_while_it_is_read(bundle, stick, tmp_path, root):
     copied = tmp_path / "bundle"
     shutil.copytree(bundle, copied)

@@ -40,6 +40,7 @@ _WAYS = {
     "DROPPED": "out of the page cache first",
     "CACHED": "perhaps out of the page cache",
 }
+_STATES = {"written": "written", "resumed": "written, in several runs", "present": "there already"}
 _WORDS = {
     Untrusted: "not trusted",
     Damaged: "damaged",
@@ -132,9 +133,6 @@ def _say_copies(directory: Path, copies: "Copies") -> None:
         say(f"wrote {copies.written}")
     say(f"read {copies.read}, {_WAYS[copies.way.name]}: good")
     say(f"now eject it, plug it in again, and run: sealift media check {printable(str(directory))}")
-
-
-_STATES = {"written": "written", "resumed": "written, in several runs", "present": "there already"}
 
 
 def _copies_json(directory: Path, copies: "Copies") -> dict[str, Any]:

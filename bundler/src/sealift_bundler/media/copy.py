@@ -74,6 +74,8 @@ def copy_bundles(bundles: Sequence[Path], directory: Path, options: CopyOptions)
     for path in bundles:
         options.step(f"verify {path}")
         carried.append(plan.read_source(path, options.name, options.root))
+        for warning in carried[-1].verified.authenticated.warnings:
+            options.report(f"warning: {warning}")
     plan.check_names(carried)
     present = [is_present(each, directory / each.name) for each in carried]
     wanted = [each for each, is_there in zip(carried, present, strict=True) if not is_there]
