@@ -17,7 +17,8 @@ def current_lock(site: Site, means: Means, now: str, *, ask_again: bool = False)
     With `ask_again` one that fits is made anew too, where a publisher could not be asked.
 
     Raises:
-        RefusedByPolicy: `now` is more than a day ahead of the clock.
+        RefusedByPolicy: `now`, or the time of a lock that fits, is more than a day ahead of the
+            clock.
         UsageError, NetworkError, Damaged, HostError: as make_lock.
     """
     old = read_lock(site.lock_path)
@@ -48,6 +49,7 @@ def _put(site: Site, old: Lock | None, new: Lock) -> bool:
 
 def _with_root(site: Site, old: Lock, means: Means, now: str) -> Locked:
     """Return a lock that fits, for a bundle that carries the newest root."""
+    check_clock(old.created, "the lock")
     version = newest_version(site.roots)
     if version == old.root:
         return Locked(old, ())

@@ -11,13 +11,14 @@ from pathlib import Path
 
 from sealift_bundler import __version__
 from sealift_bundler.addresses import check_address
+from sealift_bundler.gaps import find_gap
 from sealift_bundler.site import clock_time, format_time
 from sealift_bundler.turns import write_synced
 from sealift_bundler.upstream.show import describe
 from sealift_installer.errors import UsageError, host_errors, printable
 from sealift_schemas.lock import LIMIT, Lock, LockedArchive
 from sealift_schemas.spec import Spec
-from sealift_schemas.strictjson import DocumentError
+from sealift_schemas.strictjson import LARGEST_INTEGER, DocumentError
 
 DAY = 24 * 60 * 60
 
@@ -55,11 +56,24 @@ def read_lock(path: Path) -> Lock | None:
             f"  Expected: {error.expected}\n  Found: {printable(error.found)}",
             hint="restore it from where it is kept: its sequence must not go down",
         ) from None
+    for name, moment in (("created", lock.created), ("expires", lock.expires)):
+        _check_moment(moment, f"{path}: {name}")
     for archive in lock.archives:
         check_address(archive.url, f"{archive.name} in {path.name}")
     for wheel in lock.wheels:
         check_address(wheel.url, f"{wheel.filename} in {path.name}")
     return lock
+
+
+def _check_moment(text: str | None, where: str) -> None:
+    """Refuse a time on no day of the calendar, of which the schema knows the form alone."""
+    try:
+        if text is not None:
+            time.strptime(text, "%Y-%m-%dT%H:%M:%SZ")
+    except ValueError:
+        raise UsageError(
+            f"{where} is no time\n  Expected: a day of the calendar\n  Found: {text}"
+        ) from None
 
 
 def write_lock(path: Path, lock: Lock) -> None:
@@ -133,7 +147,7 @@ def find_misfit(lock: Lock, spec: Spec) -> str | None:
         return "the spec has changed since, or sealift"
     if lock.expires is not None and lock.expires <= clock_time():
         return f"it expired at {lock.expires}"
-    return None
+    return find_gap(lock, spec)
 
 
 def settle(new: Lock, old: Lock | None, spec: Spec, now: str) -> Locked:
@@ -152,7 +166,7 @@ def settle(new: Lock, old: Lock | None, spec: Spec, now: str) -> Locked:
         )
         if same == old and not changes:
             return Locked(old, ())
-        new = replace(new, sequence=old.sequence + 1)
+        new = replace(new, sequence=_next(old))
     dated = replace(new, created=now, expires=_expiry(spec, now))
     return Locked(dated, changes or ("nothing is wanted yet",))
 
@@ -163,10 +177,23 @@ def follow_root(old: Lock, version: int, spec: Spec, now: str) -> Locked:
     Its evidence and its page differ from those of the bundle before. Targets refuse another bundle
     with a sequence that they know.
     """
-    new = replace(
-        old, root=version, sequence=old.sequence + 1, created=now, expires=_expiry(spec, now)
-    )
+    new = replace(old, root=version, sequence=_next(old), created=now, expires=_expiry(spec, now))
     return Locked(new, describe_changes(old, new))
+
+
+def _next(old: Lock) -> int:
+    """Return the sequence of the lock after `old`.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if old.sequence >= LARGEST_INTEGER:
+        raise UsageError(
+            f"the lock's sequence cannot be raised any more: {old.sequence}",
+            hint="restore the lock from where it is kept; for targets that took such a bundle only"
+            " a root with a new epoch helps",
+        )
+    return old.sequence + 1
 
 
 def _expiry(spec: Spec, now: str) -> str | None:
