@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from sealift_bundler.cli.main import INTERRUPTED, run
 from sealift_bundler.media.check import find_bundles
 from sealift_bundler.media.copy import copy_bundles
 from sealift_bundler.media.outcome import CopyOptions
@@ -80,6 +81,17 @@ def test_a_medium_that_is_full_from_some_moment_on(tmp_path):
         assert said.endswith(("No space left on device", f"{stick}/.bundle.partial"))
 
 
+def test_an_interrupt_while_modules_are_imported(monkeypatch, capsys):
+    """Pythons before 3.12 make an error of their own of it, if it comes while a class is made."""
+
+    def import_something(*_, **__):
+        raise RuntimeError("Error calling __set_name__") from KeyboardInterrupt()
+
+    monkeypatch.setattr(sys.modules[run.__module__], "app", import_something)
+    assert run(["media"]) == INTERRUPTED
+    assert capsys.readouterr() == ("", "")
+
+
 @pytest.mark.slow
 def test_killed_before_each_change_of_a_fresh_run(tmp_path):
     site = make(tmp_path / "bundle", 100_000, 3)
@@ -123,7 +135,9 @@ def test_thirty_kills_at_random_moments(tmp_path):
             except subprocess.TimeoutExpired:
                 process.send_signal(signal.SIGINT if number % 3 == 1 else signal.SIGKILL)
                 code = process.wait()
-        assert code in {0, 130, -signal.SIGKILL, -signal.SIGINT}
+            said = process.stderr.read()
+        # Before the program has begun, Python itself says what became of it.
+        assert code in {0, 130, -signal.SIGKILL, -signal.SIGINT} or b"KeyboardInterrupt" in said
         if whole_or_none(site, stick):
             (stick / "bundle").rename(tmp_path / f"done-{number}")
     assert resumed > 3

@@ -107,7 +107,9 @@ def run(arguments: list[str]) -> int:
     except Exception as error:
         if os.environ.get("SEALIFT_DEBUG"):
             raise
-        return _say_defect(error)
+        # Python before 3.12 wraps what happens while a class is made, as modules are imported.
+        interrupted = isinstance(error.__cause__, KeyboardInterrupt)
+        return INTERRUPTED if interrupted else _say_defect(error)
     return 0
 
 
