@@ -106,4 +106,4 @@ class Adapter(HTTPAdapter):
             cert = None
             if conn.proxy is not None and conn.proxy.scheme == "https":
                 url = conn.proxy.url
-        super().cert_verify(conn, url, verify, cert)
+        super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
