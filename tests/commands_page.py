@@ -67,6 +67,7 @@ VARIABLES = {
         "the package index, and so with the other settings of pip, in its files too",
     ),
     "SEALIFT_DEBUG": ("`sealift`", "a traceback with each error, if it is not empty"),
+    "XDG_CACHE_HOME": ("`sealift`", "where the user's cache directory is, on Linux"),
     "XDG_DATA_HOME": ("`unseal`", "where the default prefix is, for users other than root"),
 }
 # The page where each command is put to use.
