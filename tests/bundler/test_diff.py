@@ -119,3 +119,11 @@ def test_wheels_count(workshop):
     read = read_contents(bundle)
     assert read.size == workshop.tool.stat().st_size
     assert read.archives[0].line == "tool-linux-x86_64-gnu"
+
+
+def test_a_wheel_that_is_new_counts_as_new():
+    first = Contents("site", 1, (), {"a" * 64: 10, "b" * 64: 20})
+    second = Contents("site", 2, (), {"b" * 64: 20, "c" * 64: 5})
+    found = compare(first, second)
+    assert (found.new_bytes, found.new_wheel_bytes, found.second.size) == (5, 5, 25)
+    assert compare(second, first).new_bytes == 10

@@ -3,6 +3,7 @@
 import datetime as dt
 import fcntl
 import hashlib
+import io
 import json
 import os
 import random
@@ -35,7 +36,7 @@ from sealift_bundler.errors import NetworkError
 from sealift_bundler.fetch import Fetching, Wanted, fetch, fetch_all
 from sealift_bundler.mirrors import PBS, find_addresses
 from sealift_bundler.patience import Patience, with_environment
-from sealift_bundler.progress import Progress
+from sealift_bundler.progress import Progress, progress
 from sealift_bundler.transfer import Transfer
 from sealift_installer.errors import Damaged, HostError, SealiftError, UsageError
 from sealift_schemas.network import Mirror
@@ -267,9 +268,13 @@ def test_the_next_mirror_is_asked(
     server: LoopbackServer, other: LoopbackServer, cache: Cache, fault: Status
 ) -> None:
     other.faults[f"/{NAME}"] = [fault]
-    assert fetch(wanted(server), how(cache, mirror(server, other.url))).read_bytes() == DATA
+    told = io.StringIO()
+    ways = how(cache, mirror(server, other.url), progress=progress(stream=told))
+    assert fetch(wanted(server), ways).read_bytes() == DATA
     assert len(other.requests) == 1
     assert len(server.requests) == 1
+    assert told.getvalue().startswith(f"{other.url}/{NAME}: ")
+    assert "; asking the next place\nfetched " in told.getvalue()
 
 
 def test_a_part_is_gone_on_with_at_the_next_mirror(
