@@ -327,6 +327,18 @@ def test_a_folder_can_be_a_mirror(server: LoopbackServer, cache: Cache, tmp_path
     assert server.requests == []
 
 
+def test_every_file_that_a_folder_lacks_is_told(
+    server: LoopbackServer, cache: Cache, tmp_path: Path
+) -> None:
+    mirrors = mirror(server, tmp_path.as_uri(), exclusive=True)
+    files = [wanted(server), Wanted(f"{server.url}/other.tar.gz", "other.tar.gz", "0" * 64)]
+    with pytest.raises(HostError, match=r"^2 files cannot be had:\n") as caught:
+        fetch_all(files, how(cache, mirrors))
+    for name in (NAME, "other.tar.gz"):
+        assert f"cannot read {tmp_path / name}: No such file or directory" in caught.value.message
+    assert caught.value.exit_code == 6
+
+
 def test_uvs_mirror_of_a_folder_has_plain_names(tmp_path: Path, cache: Cache) -> None:
     folder = tmp_path / "mirror" / "20250529"
     folder.mkdir(parents=True)

@@ -14,13 +14,12 @@ from urllib.parse import urlsplit
 import requests
 
 from sealift_bundler import web
-from sealift_bundler.errors import AwayError, NetworkError
+from sealift_bundler.errors import AwayError, LocalFileError, NetworkError
 from sealift_bundler.partial import Origin, Partial, open_partial
 from sealift_bundler.transfer import Surroundings, Transfer, local_path
 from sealift_bundler.web_faults import Transient, shown
 from sealift_installer.errors import (
     Damaged,
-    HostError,
     host_errors,
     mismatch,
     printable,
@@ -251,10 +250,10 @@ class _Run:
         self._around.stop.wait(seconds)
         self._around.check_stop()
 
-    def _failed(self, faults: dict[str, NetworkError]) -> NetworkError | HostError:
+    def _failed(self, faults: dict[str, NetworkError]) -> NetworkError | LocalFileError:
         *others, last = faults.values()
         if isinstance(last, _Unreadable) and not others:
-            return HostError(last.message)
+            return LocalFileError(last.message)
         message = "\n".join(fault.message for fault in (*others, last))
         hint = last.hint
         if self._partial.size and hint is None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sealift_installer.errors import SealiftError
+from sealift_installer.errors import HostError, SealiftError
 
 # Of very many messages a person reads the first ones.
 _SHOWN = 20
@@ -16,6 +16,10 @@ class NetworkError(SealiftError):
 
 class AwayError(NetworkError):
     """Nothing that was asked for a file has served, in all attempts; it may later."""
+
+
+class LocalFileError(HostError):
+    """A file of this machine that was to be taken cannot be read; others may well be."""
 
 
 def join_messages(errors: Sequence[SealiftError]) -> str:

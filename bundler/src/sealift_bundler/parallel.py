@@ -10,12 +10,14 @@ from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
 from sealift_bundler.access import Access
-from sealift_bundler.errors import NetworkError, join_messages
+from sealift_bundler.errors import LocalFileError, NetworkError, join_messages
 from sealift_bundler.transfer import Stopped, Transfer
 from sealift_bundler.web import Session
 from sealift_installer.errors import Damaged, SealiftError
 
 Work = Callable[[Transfer, Session], object]
+# What keeps one file from coming and says nothing of the others.
+_OF_ONE_FILE = (NetworkError, Damaged, LocalFileError)
 
 
 def run_parallel(
@@ -80,7 +82,7 @@ class _Crew:
                 # What a thread raises would be lost; it is raised again by `run`.
                 except BaseException as error:  # noqa: BLE001
                     self._errors[number] = error
-                    if not isinstance(error, NetworkError | Damaged):
+                    if not isinstance(error, _OF_ONE_FILE):
                         self._stop.set()
                 finally:
                     with self._change:
@@ -105,7 +107,7 @@ class _Crew:
     def _raise_errors(self) -> None:
         errors = [self._errors[number] for number in sorted(self._errors)]
         for error in errors:
-            if not isinstance(error, NetworkError | Damaged):
+            if not isinstance(error, _OF_ONE_FILE):
                 raise error
         told = [error for error in errors if isinstance(error, SealiftError)]
         if not told:
