@@ -14,12 +14,15 @@ from sealift_bundler import build, seal
 from sealift_bundler.draft import Draft
 from sealift_bundler.inspect import Inspection
 from sealift_bundler.lock import read_lock
+from sealift_bundler.progress import Progress
+from sealift_bundler.seal import verify_bundle
 from sealift_bundler.write import check_output, staged
 from sealift_installer.errors import Damaged, HostError, UsageError
 from sealift_schemas.index import Entry
 from sealift_schemas.lock import Lock, LockedArchive
 from sealift_schemas.manifest import Manifest, Requirements
 from sealift_schemas.payload import CHUNK_SIZE
+from simulator import BundleSimulator, Member, SimArchive
 from workshop import PYTHON, TOOL, TOOL_FILES, Workshop, digest, pack, tree
 
 
@@ -261,7 +264,7 @@ def test_an_output_above_where_one_is(tmp_path, monkeypatch):
 
 def test_two_runs_do_not_write_one_bundle(tmp_path):
     with staged(tmp_path / "bundle"):
-        with pytest.raises(UsageError, match="another build is writing this bundle"):
+        with pytest.raises(UsageError, match="another sealift is writing this bundle"):
             staged(tmp_path / "bundle").__enter__()
         assert (tmp_path / ".bundle.partial").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
@@ -282,7 +285,7 @@ def test_a_build_that_ends_while_another_one_waits_is_left_alone(
         real(descriptor, operation)
 
     monkeypatch.setattr(fcntl, "flock", flock)
-    with pytest.raises(UsageError, match="another build was writing this bundle"):
+    with pytest.raises(UsageError, match="another sealift was writing this bundle"):
         staged(tmp_path / "bundle").__enter__()
     assert (tmp_path / "bundle" / "first").exists()
     assert (place / "third").exists()
@@ -395,3 +398,38 @@ def test_sha256sum_accepts_the_list(workshop):
         ["sha256sum", "--strict", "--quiet", "-c", "SHA256SUMS"], cwd=bundle, check=False
     )
     assert done.returncode == 0
+
+
+class Watched(Progress):
+    """Keeps what it is told."""
+
+    def __init__(self):
+        self.expected, self.shown, self.done = (), [], {}
+
+    def expect(self, files, size):
+        self.expected = (files, size)
+
+    def show(self, name, done, total):
+        self.shown.append((name, done, total))
+
+    def finish(self, name, size, *, fetched):
+        assert not fetched
+        self.done[name] = size
+
+
+def test_who_verifies_is_told_of_each_file(tmp_path):
+    site = BundleSimulator(tmp_path / "bundle")
+    members = (Member("a", os.urandom(5000)), Member("b", b"b"))
+    site.add_archive(SimArchive("parted", members, format="tar", part_size=4096))
+    site.write()
+    watched = Watched()
+    report = verify_bundle(site.path, site.first_root, watched).report
+    parts = [path for path in site.payload if path.startswith("archives/")]
+    assert len(parts) > 2
+    # An archive in parts is one for a person.
+    assert watched.expected == (report.files - len(parts) + 1, report.size)
+    assert len(watched.done) == watched.expected[0]
+    assert sum(watched.done.values()) == report.size
+    assert [(name, total) for name, _, total in watched.shown] == [
+        (parts[0], watched.done[parts[0]])
+    ] * (len(parts) - 1)

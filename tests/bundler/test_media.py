@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import pytest
 
+from media import on_the_medium
 from sealift_bundler.media import copy
 from sealift_bundler.media.copy import copy_bundles
 from sealift_bundler.media.outcome import CopyOptions, System
@@ -243,7 +244,7 @@ def test_a_source_that_changes_while_it_is_read(bundle, stick, tmp_path, root):
             flip(archive_of(copied), 100)
 
     with pytest.raises(Damaged, match=r"wrong SHA-256: archives/.*, chunk 1"):
-        copy_bundles([copied], stick, CopyOptions(root, watch=lambda _: Meddler()))
+        copy_bundles([copied], stick, CopyOptions(root, watch=on_the_medium(Meddler())))
     assert not (stick / "bundle").exists()
 
 
@@ -389,7 +390,7 @@ def test_an_interrupt(bundle, stick, root):
             raise KeyboardInterrupt("a person")
 
     told = []
-    options = CopyOptions(root, watch=lambda _: Stop(stop), report=told.append)
+    options = CopyOptions(root, watch=on_the_medium(Stop(stop)), report=told.append)
     with pytest.raises(KeyboardInterrupt, match=r"^a person$"):
         copy_bundles([bundle], stick, options)
     assert told[-1].startswith("unfinished: ")
@@ -405,11 +406,11 @@ def test_two_runs_at_a_time(bundle, stick, root):
 
     def again(name):
         if not refused:
-            with pytest.raises(UsageError, match="another build is writing") as error:
+            with pytest.raises(UsageError, match="another sealift is writing") as error:
                 copy_bundles([bundle], stick, CopyOptions(root))
             refused.append(error)
 
-    copy_bundles([bundle], stick, CopyOptions(root, watch=lambda _: Stop(again)))
+    copy_bundles([bundle], stick, CopyOptions(root, watch=on_the_medium(Stop(again))))
     assert refused
     assert tree(stick / "bundle") == tree(bundle)
 

@@ -8,6 +8,7 @@ import shutil
 import pytest
 
 from filesystems import Disk, mounted_exfat, mounted_ntfs, mounted_tmpfs, remount
+from media import on_the_medium
 from sealift_bundler.media.check import check_bundle
 from sealift_bundler.media.copy import copy_bundles
 from sealift_bundler.media.outcome import CopyOptions, System
@@ -184,7 +185,7 @@ class After(Progress):
 
 
 def during(site, action):
-    return CopyOptions(site.first_root, watch=lambda _: After("archives/", action))
+    return CopyOptions(site.first_root, watch=on_the_medium(After("archives/", action)))
 
 
 def test_a_medium_that_is_filled_by_another(site, options, tmp_path):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from sealift_bundler.progress import Progress
 from sealift_bundler.schema import check_documents
 from sealift_bundler.schema_pieces import Pieces
 from sealift_bundler.site import clock_time
@@ -21,6 +22,7 @@ from sealift_installer.verify import VerifyReport, verify_files
 from sealift_schemas import provenance, vsa
 from sealift_schemas.index import Entry
 from sealift_schemas.lean import replace
+from sealift_schemas.manifest import Manifest
 from sealift_schemas.pieces import STEP, split
 
 
@@ -36,8 +38,13 @@ class Verified:
     evidence: Evidence
 
 
-def verify_bundle(path: Path, root: TrustedRoot) -> Verified:
+def verify_bundle(path: Path, root: TrustedRoot, watch: Progress | None = None) -> Verified:
     """Verify the bundle at `path` as a target would that trusts `root` and has seen no bundle.
+
+    Args:
+        path: the bundle.
+        root: whom to trust.
+        watch: is told of each file that is read.
 
     Raises:
         Untrusted: it is not signed as the root asks for.
@@ -47,7 +54,11 @@ def verify_bundle(path: Path, root: TrustedRoot) -> Verified:
     """
     authenticated = authenticate(Bundle(path), TrustState(root), Terms(now=clock_time()))
     evidence = _without_lists(check_evidence(authenticated))
-    return Verified(authenticated, verify_files(authenticated), evidence)
+    if watch is None:
+        return Verified(authenticated, verify_files(authenticated), evidence)
+    with watch:
+        seen = _Seen(watch, authenticated.manifest)
+        return Verified(authenticated, verify_files(authenticated, seen), evidence)
 
 
 def seal_bundle(path: Path, root: TrustedRoot) -> Verified:
@@ -81,6 +92,28 @@ def read_trusted_root(data: bytes, sha256: str) -> TrustedRoot:
     """
     with documents_damaged("the root"):
         return read_first_root(data, sha256)
+
+
+class _Seen:
+    """Tells a Progress how much of each file was read; an archive in parts counts as one."""
+
+    def __init__(self, watch: Progress, manifest: Manifest) -> None:
+        self._watch = watch
+        self._sizes = {file.path: file.size for file in manifest.files}
+        for archive in manifest.archives:
+            for part in archive.parts[1:]:
+                self._sizes.pop(part, None)
+            self._sizes[archive.parts[0]] = archive.size
+        self._left = dict(self._sizes)
+        watch.expect(len(self._sizes), sum(self._sizes.values()))
+
+    def __call__(self, name: str, size: int) -> None:
+        left = self._left[name] = self._left[name] - size
+        total = self._sizes[name]
+        if left > 0:
+            self._watch.show(name, total - left, total)
+        else:
+            self._watch.finish(name, total, fetched=False)
 
 
 def _without_lists(evidence: Evidence) -> Evidence:

@@ -90,7 +90,7 @@ def _lock(descriptor: int, place: Path, *, found: bool) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise UsageError(f"another build is writing this bundle: {place}") from None
+        raise UsageError(f"another sealift is writing this bundle: {place}") from None
 
 
 def _check_same(descriptor: int, place: Path) -> None:
@@ -100,4 +100,4 @@ def _check_same(descriptor: int, place: Path) -> None:
     except FileNotFoundError:
         same = False
     if not same:
-        raise UsageError(f"another build was writing this bundle: {place}")
+        raise UsageError(f"another sealift was writing this bundle: {place}")

@@ -94,9 +94,11 @@ def verify(
     quiet: Quiet = False,
 ) -> None:
     """Verify a bundle as a target would that trusts this root and has seen no bundle."""
+    from sealift_bundler.progress import progress
     from sealift_bundler.seal import verify_bundle
 
-    verified = verify_bundle(bundle, trusted_root(root, site))
+    watch = progress(quiet=quiet, done="read")
+    verified = verify_bundle(bundle, trusted_root(root, site), watch)
     say_verified("verified", bundle, verified, as_json=as_json, quiet=quiet)
 
 

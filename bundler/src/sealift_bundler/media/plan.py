@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sealift_bundler.draft import LARGEST_FILE, hash_chunks
 from sealift_bundler.media.uncached import find_kind
+from sealift_bundler.progress import Progress
 from sealift_bundler.seal import Verified, verify_bundle
 from sealift_bundler.sizes import show_size
 from sealift_installer.bundle import ENVELOPE, Bundle
@@ -87,18 +88,21 @@ def read_facts(directory: Path) -> Facts:
     )
 
 
-def read_source(path: Path, name: str | None, root: TrustedRoot) -> Carried:
+def read_source(
+    path: Path, name: str | None, root: TrustedRoot, watch: Progress | None = None
+) -> Carried:
     """Verify the bundle at `path` as `sealift verify` does, and list what there is to be copied.
 
     Args:
         path: where.
         name: what to call it on the medium; None for its own name.
         root: whom to trust.
+        watch: is told of each file that is read.
 
     Raises:
         Untrusted, Damaged, RefusedByPolicy, HostError: as `verify_bundle`.
     """
-    verified = verify_bundle(path, root)
+    verified = verify_bundle(path, root, watch)
     found = verified.authenticated
     # Nothing but regular files is in it: a scan refuses everything else.
     names = found.bundle.scan().sizes.keys() - found.files.keys()
