@@ -17,9 +17,11 @@ from sealift_bundler.evidence.statements import Building, find_code
 from sealift_bundler.inspect import inspect_archive
 from sealift_bundler.keys import keyid
 from sealift_bundler.lock import Locked
+from sealift_bundler.means import Means
+from sealift_bundler.obtain import obtain, obtain_wheels
 from sealift_bundler.packed import Packed
 from sealift_bundler.paper import install_scripts, readme_text, verify_text
-from sealift_bundler.resolve import Means, evidence_search, obtain, obtain_wheels
+from sealift_bundler.resolve import evidence_search
 from sealift_bundler.roots import RootFile, read_roots
 from sealift_bundler.runtime import own_wheels, requirements_text
 from sealift_bundler.seal import Verified, read_trusted_root, seal_bundle

@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from sealift_bundler.lock import Locked, find_misfit, follow_root, read_lock, write_lock
-from sealift_bundler.resolve import Means, make_lock
+from sealift_bundler.means import Means
+from sealift_bundler.resolve import make_lock
 from sealift_bundler.roots import newest_version
 from sealift_bundler.sign import check_clock
 from sealift_bundler.site import Site

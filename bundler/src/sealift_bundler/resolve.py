@@ -3,64 +3,27 @@
 Catalogues and the package index are only asked for what is new, or for all with `upgrade`.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
-from pathlib import Path
-from typing import TypeVar
 
 from sealift_bundler import lock as locks
-from sealift_bundler import web
-from sealift_bundler.access import read_access
-from sealift_bundler.cache import Cache
 from sealift_bundler.catalogs.catalog import Catalog
 from sealift_bundler.catalogs.order import load_catalogs
 from sealift_bundler.errors import NetworkError
-from sealift_bundler.fetch import Fetching, Wanted, fetch_all
 from sealift_bundler.kept import Kept
-from sealift_bundler.lazily import Lazily
-from sealift_bundler.progress import Progress
+from sealift_bundler.means import Means
+from sealift_bundler.obtain import fetch_files, find_again
 from sealift_bundler.roots import newest_version
 from sealift_bundler.site import Site
 from sealift_bundler.sources.found import Found
-from sealift_bundler.sources.pip_settings import through_pip
 from sealift_bundler.sources.python import expands, find_python
 from sealift_bundler.sources.url import find_url
 from sealift_bundler.upstream.gather import Search, gather_evidence
-from sealift_installer.errors import Damaged, UsageError, mismatch
+from sealift_installer.errors import UsageError
 from sealift_installer.host import current_platform
 from sealift_schemas.keys import Platform
 from sealift_schemas.lock import Expansion, Lock, LockedArchive, LockedCatalog, LockedWheel
 from sealift_schemas.spec import PackageWanted, PythonWanted, Spec, UrlWanted
-
-F = TypeVar("F", Found, LockedArchive)
-
-
-@dataclass(frozen=True, slots=True)
-class Means:
-    """What finding and fetching need; `warn` is told what a person should know.
-
-    `upgrade` asks for everything to be looked up anew; with `names` (requests of the spec, or
-    archives of the lock) for those alone.
-    """
-
-    cache: Cache
-    offline: bool = False
-    upgrade: bool = False
-    progress: Progress = field(default_factory=Progress)
-    warn: Callable[[str], None] = lambda _: None
-    names: tuple[str, ...] = ()
-
-    def fetching(self, site: Site, *, index: bool = False) -> Fetching:
-        """Return how to fetch what the site wants; what stands in the package `index` on pip's way.
-
-        Raises:
-            UsageError: `[network]` of the spec names what is not there, or pip's configuration is
-                malformed.
-        """
-        access = read_access(site.spec.network, site.directory, web.PATIENCE)
-        access = through_pip(access) if index else access
-        return Fetching(self.cache, access, self.offline, self.progress)
 
 
 @dataclass(slots=True)
@@ -147,7 +110,7 @@ def make_lock(site: Site, means: Means, now: str) -> locks.Locked:
         found += search.url(url)
     for package in spec.package:
         found += search.package(package)
-    found += _installed(spec, means)
+    found += find_again(spec, means)
     archives = _locked(_distinct(found), site, means)
     gathered = gather_evidence(archives, evidence_search(site, means, old))
     new = Lock(
@@ -177,55 +140,6 @@ def evidence_search(site: Site, means: Means, old: Lock | None = None) -> Search
         upgrade=means.upgrade,
         names=means.names,
     )
-
-
-def _installed(spec: Spec, means: Means) -> list[Found]:
-    if not spec.installed:
-        return []
-    # The reader of ELF files takes 0.1 s to import.
-    from sealift_bundler.sources.installed import find_installed
-
-    return [find_installed(wanted, means.cache) for wanted in spec.installed]
-
-
-def obtain(site: Site, archives: Sequence[LockedArchive], means: Means) -> Sequence[Path]:
-    """Return the files of locked archives in the cache, fetched or captured again if need be.
-
-    Where they are is told when somebody asks: of a thousand paths one is in memory.
-
-    Raises:
-        NetworkError: one cannot be fetched.
-        Damaged: one is not what the lock says, or this machine's interpreter has changed.
-        HostError: the cache cannot be written.
-    """
-    _fetch([one for one in archives if one.source != "captured"], site, means)
-    for one in archives:
-        if one.source == "captured":
-            _capture(site, one, means)
-    return Lazily(lambda one: means.cache.path(one.sha256, one.filename), archives)
-
-
-def _capture(site: Site, archive: LockedArchive, means: Means) -> None:
-    """See that an archive made of this machine's interpreter is in the cache."""
-    if means.cache.lookup(archive.sha256, archive.filename) is not None:
-        return
-    for again in _installed(site.spec, means):
-        if again.name == archive.name and again.sha256 != archive.sha256:
-            what = f"{archive.name} is not in the cache, and this machine's has changed"
-            raise Damaged(
-                mismatch(what, archive.sha256, again.sha256), hint="lock anew: sealift lock"
-            )
-    if means.cache.lookup(archive.sha256, archive.filename) is None:
-        raise UsageError(f"{archive.name} is not in the cache, nor on this machine")
-
-
-def obtain_wheels(
-    site: Site, wheels: Sequence[LockedWheel], means: Means
-) -> list[tuple[LockedWheel, Path]]:
-    """Return locked wheels and the files that they are in. Raises what `obtain` raises."""
-    wanted = [Wanted(one.url, one.filename, one.sha256, one.size) for one in wheels]
-    paths = fetch_all(wanted, means.fetching(site, index=True)) if wanted else []
-    return list(zip(wheels, paths, strict=True))
 
 
 def _found(archive: LockedArchive) -> Found:
@@ -259,25 +173,9 @@ def _distinct(found: Iterable[Found]) -> list[Found]:
 
 def _locked(found: Sequence[Found], site: Site, means: Means) -> tuple[LockedArchive, ...]:
     """Return what was found as the lock names it; what has no known size is fetched for it."""
-    fetched = _fetch([one for one in found if one.size is None], site, means)
+    fetched = fetch_files([one for one in found if one.size is None], site, means)
     sizes = {one.name: path.stat().st_size for one, path in fetched}
     return tuple(one.locked(sizes[one.name] if one.size is None else one.size) for one in found)
-
-
-def _fetch(archives: Sequence[F], site: Site, means: Means) -> Iterable[tuple[F, Path]]:
-    """Fetch archives, and return them with their files."""
-    files: list[Iterable[tuple[F, Path]]] = []
-    for index in (False, True):
-        mine = [one for one in archives if (one.source == "package") is index]
-        if mine:
-            found = fetch_all(Lazily(_wanted, mine), means.fetching(site, index=index))
-            files.append(zip(mine, found, strict=True))
-    return chain.from_iterable(files)
-
-
-def _wanted(one: Found | LockedArchive) -> Wanted:
-    implementation = one.recipe if one.source == "python" else ""
-    return Wanted(one.url, one.filename, one.sha256, one.size, implementation)
 
 
 def _wheels(

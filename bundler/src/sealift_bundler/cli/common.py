@@ -15,7 +15,7 @@ from sealift_installer.errors import SealiftError, UsageError, host_errors, prin
 
 if TYPE_CHECKING:
     from sealift_bundler.keys import AskSecret
-    from sealift_bundler.resolve import Means
+    from sealift_bundler.means import Means
     from sealift_bundler.site import Site
 
 _LONGEST_PASSPHRASE = 64 * 1024
@@ -59,8 +59,8 @@ def means(
 ) -> "Means":
     """Return what finding and fetching need."""
     from sealift_bundler.cache import Cache
+    from sealift_bundler.means import Means
     from sealift_bundler.progress import progress
-    from sealift_bundler.resolve import Means
 
     return Means(
         Cache(),
