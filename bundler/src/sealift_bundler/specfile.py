@@ -1,5 +1,6 @@
 """sealift.toml: read with the place of every error, edited without losing a comment."""
 
+import codecs
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,6 +21,8 @@ NAME = "sealift.toml"
 # A spec of 10,000 archives has about 1 MiB.
 LIMIT = 16 * 1024 * 1024
 _LARGEST = 2**53 - 1
+# In one line; no address has as many characters.
+_DOTS = 8000
 
 
 def read_spec(path: Path) -> Spec:
@@ -33,10 +36,10 @@ def read_spec(path: Path) -> Spec:
     text = _read(path)
     try:
         values = tomllib.loads(text)
+        absurd = _find_absurd(values)
     except (ValueError, RecursionError) as error:
         # Beside its own errors it hands on those of numbers too long and of tables too deep.
         raise UsageError(f"{path} is not TOML: {printable(str(error))}") from None
-    absurd = _find_absurd(values)
     if absurd:
         raise _wrong(path, text, absurd)
     try:
@@ -211,6 +214,14 @@ def _read(path: Path) -> str:
         data = file.read(LIMIT + 1)
     if len(data) > LIMIT:
         raise UsageError(f"{path} is larger than {LIMIT} bytes")
+    if data.startswith(codecs.BOM_UTF8):
+        raise UsageError(
+            f"{path} is not TOML: it begins with a byte order mark",
+            hint="save it as UTF-8 without one",
+        )
+    # With each dot of a key TOML's reader takes longer for the next one.
+    if any(line.count(b".") > _DOTS for line in data.splitlines()):
+        raise UsageError(f"{path} is not TOML: a line with more than {_DOTS} dots")
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
