@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from catalogs import document, entry
 from loopback import LoopbackServer
 from sealift_bundler.access import Access
 from sealift_bundler.cache import Cache
 from sealift_bundler.catalogs.copies import CatalogCopy
+from sealift_bundler.catalogs.load import load_catalog
 from sealift_bundler.fetch import Fetching, Wanted, fetch
 from sealift_bundler.patience import Patience
 from sealift_bundler.sources.capture_memo import recall, remember
@@ -167,3 +169,11 @@ def test_odd_notes_are_as_good_as_none(kind: str, cache: Cache) -> None:
     store.keep(DATA)
     assert copy.load() == (DATA, '"one"')
     assert store.find(SHA256) == DATA
+
+
+def test_a_catalogue_serves_where_no_copy_can_be_kept(cache: Cache, tmp_path: Path) -> None:
+    cache.directory.mkdir()
+    (cache.directory / "tmp").touch()
+    with LoopbackServer(tmp_path) as server:
+        (tmp_path / "list.json").write_bytes(document(entry()))
+        assert load_catalog(f"{server.url}/list.json", cache).entries

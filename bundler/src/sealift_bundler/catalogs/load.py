@@ -1,6 +1,7 @@
 """Loads a catalogue from a file or an address; of the latter the last copy is kept."""
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from sealift_bundler.errors import NetworkError
 from sealift_bundler.transfer import local_path
 from sealift_installer.errors import (
     Damaged,
+    HostError,
     UsageError,
     documents_damaged,
     host_errors,
@@ -53,7 +55,7 @@ def load_catalog(
         Damaged: it is no catalogue.
         NetworkError: it cannot be had from its address, or there is no copy of it.
         UsageError: there is no such file, or no such kind of address.
-        HostError: a file cannot be read or written.
+        HostError: a file cannot be read.
     """
     scheme = location.partition("://")[0] if "://" in location else ""
     if scheme in {"http", "https"}:
@@ -65,7 +67,9 @@ def load_catalog(
         catalog = _check_remote(_catalog(answer.data, name))
         # What is no catalogue, such as the page of a proxy, does not replace the copy.
         if answer.new:
-            copy.save(answer.data, answer.etag)
+            # It is for later runs: a cache that is full or somebody else's does not end this one.
+            with suppress(HostError):
+                copy.save(answer.data, answer.etag)
         else:
             copy.confirm()
         return catalog

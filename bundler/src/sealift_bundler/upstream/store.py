@@ -8,7 +8,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from sealift_bundler.cache import Cache, unwritable
+from sealift_bundler.cache import Cache, unwritable, writing
 from sealift_bundler.kept_files import read_kept
 from sealift_installer.errors import HostError, host_errors
 
@@ -95,7 +95,7 @@ class EvidenceStore:
         return self._cache.directory / ANSWERS / name
 
     def _write(self, path: Path, data: bytes) -> None:
-        with self._cache.temporary() as temporary, host_errors("cannot write the cache"):
+        with self._cache.temporary() as temporary, writing():
             temporary.write_bytes(data)
             path.parent.mkdir(parents=True, exist_ok=True)
             temporary.replace(path)
