@@ -394,6 +394,18 @@ def test_the_files_of_the_index_come_by_pips_certificates(tmp_path, pips_index):
         workshop.build()
 
 
+def test_the_index_is_asked_by_the_authorities_of_the_spec(tmp_path, pips_index, monkeypatch):
+    monkeypatch.delenv("PIP_CERT", raising=False)
+    authority = Authority(tmp_path / "authority")
+    with LoopbackServer(tmp_path, authority.server(authority.issue("server"))) as server:
+        workshop = pips_index(server)
+        workshop.environment |= {"PIP_INDEX_URL": f"{server.url}/simple/"}
+        assert workshop.sealift("lock") == 8
+        with workshop.spec.open("a") as file:
+            file.write(f'[network]\nca = "{authority.ca}"\n')
+        workshop.build()
+
+
 def test_an_index_with_an_absurd_address_is_told_without_it():
     variables = {"PIP_INDEX_URL": "http://u:secret@[host/simple", "PIP_CONFIG_FILE": os.devnull}
     with pytest.raises(UsageError, match="has no address to fetch from") as caught:

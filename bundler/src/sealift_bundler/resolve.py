@@ -77,7 +77,8 @@ class _Search:
         # The reader of index pages takes 0.2 s to import.
         from sealift_bundler.sources.package_index import find_package
 
-        return find_package(wanted, str(self.platform))
+        access = self.means.fetching(self.site).access
+        return find_package(wanted, str(self.platform), access=access)
 
     def url(self, wanted: UrlWanted) -> list[Found]:
         found = find_url(wanted)
@@ -195,7 +196,8 @@ def _wheels(
             "the wheels of unseal for these platforms are not in the lock and --offline is set",
             hint="run sealift lock where the package index can be reached",
         )
-    return resolve_wheels(spec.pythons, platforms, warn=search.means.warn)
+    access = search.means.fetching(search.site).access
+    return resolve_wheels(spec.pythons, platforms, access=access, warn=search.means.warn)
 
 
 def _catalogs(search: _Search) -> tuple[LockedCatalog, ...]:

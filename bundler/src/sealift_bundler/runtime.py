@@ -75,6 +75,7 @@ def resolve_wheels(
     platforms: Sequence[str],
     *,
     settings: PipSettings | None = None,
+    access: Access | None = None,
     pins: Sequence[Pin] | None = None,
     warn: Callable[[str], None] = lambda _: None,
 ) -> tuple[LockedWheel, ...]:
@@ -84,6 +85,7 @@ def resolve_wheels(
         pythons: versions such as `3.13`.
         platforms: such as `linux-x86_64-gnu`; what has no wheels of its own is left out.
         settings: the index; else the one that pip is configured for.
+        access: the way to servers, where pip's configuration says nothing.
         pins: what is wanted; else the pins of this package.
         warn: is told where unseal cannot be installed for want of a wheel.
 
@@ -95,7 +97,7 @@ def resolve_wheels(
     targets = [(_version(python), Platform.parse(name)) for python in pythons for name in platforms]
     chosen: dict[str, DistributionPackage] = {}
     missing: list[_Missing] = []
-    with IndexClient(settings) as index:
+    with IndexClient(settings, access) as index:
         for pin in pins:
             wanted = [target for target in targets if pin.applies(_environment(*target))]
             if wanted:
@@ -105,7 +107,7 @@ def resolve_wheels(
         warn(line)
     packages = [chosen[filename] for filename in sorted(chosen)]
     with ThreadPoolExecutor(_CONNECTIONS) as pool:
-        sizes = pool.map(partial(_size, settings), packages)
+        sizes = pool.map(partial(_size, settings, access), packages)
         return tuple(
             LockedWheel(package.filename, address(package), digest(package), size)
             for package, size in zip(packages, sizes, strict=True)
@@ -247,12 +249,12 @@ def _environment(python: tuple[int, int], platform: Platform) -> dict[str, str]:
     }
 
 
-def _size(settings: PipSettings | None, package: DistributionPackage) -> int:
+def _size(settings: PipSettings | None, access: Access | None, package: DistributionPackage) -> int:
     """Return a file's size in bytes; indexes that do not tell it (PEP 700) are asked for it."""
     if package.size is not None:
         return package.size
     url = address(package)
-    access = through_pip(Access(patience=web.PATIENCE), settings)
+    access = through_pip(Access(patience=web.PATIENCE) if access is None else access, settings)
     with web.Session(access) as session, web.get(url, session=session) as response:
         announced = web.body_size(response)
         if announced is not None:

@@ -61,12 +61,13 @@ class IndexClient:
 
     Args:
         settings: the index; else the one that pip is configured for.
+        access: the way to servers, where pip's configuration says nothing; else the direct one.
 
     Raises:
         UsageError: pip's configuration is malformed, or names an index that is no web address.
     """
 
-    def __init__(self, settings: PipSettings | None = None) -> None:
+    def __init__(self, settings: PipSettings | None = None, access: Access | None = None) -> None:
         settings = read_pip_settings() if settings is None else settings
         self.shown = printable(web.public_url(settings.index_url))
         if urlsplit(settings.index_url).scheme not in {"https", "http"}:
@@ -74,7 +75,9 @@ class IndexClient:
                 f"the package index is no web address: {self.shown}",
                 hint="PIP_INDEX_URL names one for this command",
             )
-        session = _Session(through_pip(Access(patience=web.PATIENCE), settings))
+        access = Access(patience=web.PATIENCE) if access is None else access
+        self._patience = access.patience
+        session = _Session(through_pip(access, settings))
         self._index = PyPISimple(settings.index_url, session=session)
 
     def __enter__(self) -> Self:
@@ -95,7 +98,7 @@ class IndexClient:
             UsageError: the index does not know it.
             NetworkError: the index cannot be reached, or does not speak the protocol.
         """
-        return web.insist(lambda: self._ask(project), web.PATIENCE)
+        return web.insist(lambda: self._ask(project), self._patience)
 
     def _ask(self, project: str) -> list[DistributionPackage]:
         try:
@@ -127,7 +130,7 @@ class IndexClient:
         address = self._index.get_project_url(project)
         answer = self._index.s.get(
             address,
-            timeout=(web.PATIENCE.connect, web.PATIENCE.read),
+            timeout=self._patience.timeouts,
             headers={"Accept": self._index.accept},
         )
         if answer.status_code == requests.codes.not_found:
@@ -136,7 +139,7 @@ class IndexClient:
         return read_page(answer, project)
 
     def _refusal(self, error: requests.HTTPError) -> NetworkError:
-        return refusal(error.response, self._index.endpoint, web.PATIENCE.longest_wait)
+        return refusal(error.response, self._index.endpoint, self._patience.longest_wait)
 
 
 def digest(package: DistributionPackage) -> str:

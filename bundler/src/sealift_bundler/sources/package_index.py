@@ -5,6 +5,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from sealift_bundler.access import Access
 from sealift_bundler.sources.found import Found, archive_filename
 from sealift_bundler.sources.pip_settings import PipSettings
 from sealift_bundler.sources.wheels import Wheel, choose_tool, read_wheels
@@ -19,7 +20,10 @@ _SHOWN = 8
 
 
 def find_package(
-    wanted: PackageWanted, default_platform: str, settings: PipSettings | None = None
+    wanted: PackageWanted,
+    default_platform: str,
+    settings: PipSettings | None = None,
+    access: Access | None = None,
 ) -> list[Found]:
     """Return the wheel of a package for each platform that is wanted; one for any is found once.
 
@@ -27,6 +31,7 @@ def find_package(
         wanted: `NAME==VERSION`; other version specifiers take the newest that fits.
         default_platform: where `wanted` names none.
         settings: the index; else the one that pip is configured for.
+        access: the way to servers, where pip's configuration says nothing.
 
     Raises:
         UsageError: the request is malformed, the index has no such version, no wheel for a
@@ -37,7 +42,7 @@ def find_package(
     from sealift_bundler.sources.index_client import IndexClient
 
     requirement = read_requirement(wanted.request)
-    with IndexClient(settings) as index:
+    with IndexClient(settings, access) as index:
         wheels = read_wheels(index.wheels(requirement.name))
         shown = index.shown
     version = _newest(wheels, requirement, shown)
