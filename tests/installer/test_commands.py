@@ -54,11 +54,23 @@ def test_the_whole_way(tmp_path, capsys):
     shown, said = capsys.readouterr()
     assert f"root version 1 is trusted from now on: {target.root_sha256}" in shown
     assert "good: 7 files" in shown
-    assert "relocated: 1 files, 1 places\n    lib/where" in shown
+    assert "relocated: 1 file, 1 place\n    lib/where" in shown
     assert f"tool-1.0: installed, {target.tree()}" in shown
     assert f"tool-1.0  {target.tree()}\n" in shown
     assert "stream site: epoch 1, sequence 1" in shown
     assert said == ""
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_links_that_a_shell_does_not_find_are_told(target, unseal, monkeypatch, there):
+    folder = str(target.prefix.bin)
+    usual = os.environ["PATH"]
+    # However it is spelled.
+    monkeypatch.setenv("PATH", f"{usual}{os.pathsep}{folder}/." if there else usual)
+    assert f"not on your PATH: {folder}" not in unseal("install", target.site.path)[1]
+    code, shown, _ = unseal("install", target.site.path, "--link")
+    assert code == 0
+    assert (f"not on your PATH: {folder}\n" in shown) is not there
 
 
 def test_json_says_the_same(target, unseal):

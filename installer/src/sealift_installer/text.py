@@ -1,5 +1,6 @@
 """What the commands show to people, as lines; nothing is printed here."""
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,11 @@ def error_lines(error: SealiftError) -> Iterator[str]:
         yield f"hint: {hint}"
 
 
+def amount(count: int, noun: str) -> str:
+    """Return how many there are of something."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def bundle_line(manifest: "Manifest", signers: Sequence[str], root_version: int) -> str:
     """Return which bundle it is and who sealed it."""
     return (
@@ -59,6 +65,15 @@ def install_lines(report: "InstallReport") -> Iterator[str]:
         yield from _outcome_lines(outcome)
     for name, reason in report.skipped.items():
         yield f"{name}: left out, {reason}"
+    yield from _path_lines(link for outcome in report.outcomes for link in outcome.links)
+
+
+def _path_lines(links: Iterable[str]) -> Iterator[str]:
+    """Say it if a shell would not find these links."""
+    here = {os.path.realpath(each) for each in os.environ.get("PATH", "").split(os.pathsep)}
+    for folder in sorted({os.path.dirname(link) for link in links}):  # noqa: PTH120 - texts
+        if os.path.realpath(folder) not in here:
+            yield f"not on your PATH: {printable(folder)}"
 
 
 def _outcome_lines(outcome: "Outcome") -> Iterator[str]:
@@ -71,8 +86,8 @@ def _outcome_lines(outcome: "Outcome") -> Iterator[str]:
         took = ", ".join(f"{step} {value:.2f} s" for step, value in outcome.seconds.items())
         yield f"{outcome.name}: {outcome.status}, {printable(outcome.path)}"
         yield (
-            f"  {outcome.members} members, {size(outcome.unpacked)}, "
-            f"{outcome.relocated} files relocated ({took})"
+            f"  {amount(outcome.members, 'member')}, {size(outcome.unpacked)}, "
+            f"{amount(outcome.relocated, 'file')} relocated ({took})"
         )
     for link in outcome.links:
         yield f"  {printable(link)}"
@@ -101,7 +116,7 @@ def _archive_lines(facts: "ArchiveFacts") -> Iterator[str]:
     if needs:
         yield f"  needs {', '.join(needs)}"
     places = sum(facts.relocated.values())
-    yield f"  relocated: {len(facts.relocated)} files, {places} places"
+    yield f"  relocated: {amount(len(facts.relocated), 'file')}, {amount(places, 'place')}"
     yield from (f"    {printable(path)}" for path in facts.relocated)
     if facts.rewritten:
         yield f"  rewritten without a prefix: {_some(facts.rewritten)}"
