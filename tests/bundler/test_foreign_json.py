@@ -58,6 +58,16 @@ def test_what_is_large_in_texts_alone_is_read() -> None:
     assert read_json(json.dumps([text]).encode()) == [text]
 
 
+def test_a_page_of_many_tags_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web, "PATIENCE", web.Patience(attempts=1))
+    with LoopbackServer(tmp_path) as index:
+        index.faults["/simple/x/"] = [Body(b"<a>" * 500_001, "text/html")]
+        with pytest.raises(NetworkError, match="does not answer as a package index"):
+            find_package(
+                PackageWanted("x"), "linux-x86_64-gnu", PipSettings(f"{index.url}/simple/")
+            )
+
+
 @pytest.mark.parametrize("kind", FULL)
 def test_a_page_that_would_fill_the_memory_is_none(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
