@@ -1,9 +1,7 @@
 """sealift.lock: read, compared with the spec, written; its sequence is raised by changes alone."""
 
-import calendar
 import hashlib
 import json
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
@@ -12,7 +10,7 @@ from pathlib import Path
 from sealift_bundler import __version__
 from sealift_bundler.addresses import check_address
 from sealift_bundler.gaps import find_gap
-from sealift_bundler.site import clock_time, format_time
+from sealift_bundler.site import clock_time, format_time, read_time
 from sealift_bundler.turns import write_synced
 from sealift_bundler.upstream.show import describe
 from sealift_installer.errors import UsageError, host_errors, printable
@@ -69,7 +67,7 @@ def _check_moment(text: str | None, where: str) -> None:
     """Refuse a time on no day of the calendar, of which the schema knows the form alone."""
     try:
         if text is not None:
-            time.strptime(text, "%Y-%m-%dT%H:%M:%SZ")
+            read_time(text)
     except ValueError:
         raise UsageError(
             f"{where} is no time\n  Expected: a day of the calendar\n  Found: {text}"
@@ -199,8 +197,7 @@ def _next(old: Lock) -> int:
 def _expiry(spec: Spec, now: str) -> str | None:
     if spec.expires_days is None:
         return None
-    seconds = calendar.timegm(time.strptime(now, "%Y-%m-%dT%H:%M:%SZ"))
-    return format_time(seconds + spec.expires_days * DAY)
+    return format_time(read_time(now) + spec.expires_days * DAY)
 
 
 def describe_changes(old: Lock | None, new: Lock) -> tuple[str, ...]:

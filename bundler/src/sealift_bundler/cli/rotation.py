@@ -1,7 +1,6 @@
 """What `sealift root rotate` is asked for, as changes to the newest root."""
 
 import re
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,11 +74,9 @@ def changes_of(
 
 def days_from(created: str, days: int) -> str:
     """Return the time that is `days` after `created`."""
-    import calendar
+    from sealift_bundler.site import format_time, read_time
 
-    from sealift_bundler.site import format_time
-
-    start = calendar.timegm(time.strptime(created, "%Y-%m-%dT%H:%M:%SZ"))
+    start = read_time(created)
     return format_time(start + days * _DAY)
 
 
