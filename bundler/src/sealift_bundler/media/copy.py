@@ -73,7 +73,9 @@ def copy_bundles(bundles: Sequence[Path], directory: Path, options: CopyOptions)
     carried = []
     for path in bundles:
         options.step(f"verify {path}")
-        carried.append(plan.read_source(path, options.name, options.root, options.watch("verified")))
+        carried.append(
+            plan.read_source(path, options.name, options.root, options.watch("verified"))
+        )
         for warning in carried[-1].verified.authenticated.warnings:
             options.report(f"warning: {warning}")
     plan.check_names(carried)
