@@ -9,6 +9,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -221,8 +222,18 @@ def test_where_all_are_killed_before_they_begin_this_one_does_it(monkeypatch: py
 
 
 @pytest.mark.parametrize("after", [1, 2])
-def test_an_interrupt_while_they_are_started_ends_them(monkeypatch: pytest.MonkeyPatch, after: int):
-    """It comes to all of them, as from a terminal, and in the middle of a fork."""
+@pytest.mark.parametrize("threads", [0, 3])
+def test_an_interrupt_while_they_are_started_ends_them(
+    monkeypatch: pytest.MonkeyPatch, after: int, threads: int
+):
+    """It comes to all of them, as from a terminal, and in the middle of a fork.
+
+    Whichever thread takes it, it is the main one that heeds it.
+    """
+    done = threading.Event()
+    others = [threading.Thread(target=done.wait) for _ in range(threads)]
+    for other in others:
+        other.start()
     fork, parent, calls = os.fork, os.getpid(), []
 
     def interrupt() -> int:
@@ -236,8 +247,11 @@ def test_an_interrupt_while_they_are_started_ends_them(monkeypatch: pytest.Monke
     stages = {str(number): lambda _: time.sleep(600) for number in range(3)}
     with pytest.raises(KeyboardInterrupt, match=r"^$"), Jobs(stages, 2, Silence()):
         pass
+    done.set()
+    for other in others:
+        other.join()
     assert (os.getpid(), len(calls)) == (parent, after)
-    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_leaving_ends_one_that_was_stopped():

@@ -131,7 +131,9 @@ class Jobs:
     def _fork(self) -> int:
         """Start a process; return the pipe that it answers with."""
         # An interrupt waits: until the other one knows what it is, and this one that it is there.
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        # To block it would not do, for another thread can take it.
+        held: list[int] = []
+        before = signal.signal(signal.SIGINT, lambda number, _: held.append(number))
         ends: list[int] = []
         parent = os.getpid()
         try:
@@ -139,7 +141,7 @@ class Jobs:
             ends += os.pipe()
             process = os.fork()
             if process == 0:
-                self._be_worker(ends, parent, mask)
+                self._be_worker(ends, parent, ignored=before is signal.SIG_IGN)
             pipe, answers, taken, orders = ends
             os.close(answers)
             os.close(taken)
@@ -149,10 +151,12 @@ class Jobs:
                 os.close(each)
             raise
         finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            signal.signal(signal.SIGINT, signal.SIG_DFL if before is None else before)
+            if held:
+                signal.raise_signal(signal.SIGINT)
         return pipe
 
-    def _be_worker(self, ends: Sequence[int], parent: int, mask: set[int]) -> NoReturn:
+    def _be_worker(self, ends: Sequence[int], parent: int, *, ignored: bool) -> NoReturn:
         """Go on as the process that was forked."""
         pipe, answers, taken, orders = ends
         try:
@@ -161,7 +165,12 @@ class Jobs:
             for other in self._workers.values():
                 os.close(other.orders)
             limit_cores(max(1, count_cores() // self._most))
-            _work(self._stages, taken, answers, parent, mask)
+            # The terminal interrupts all; the one that started this one ends it. Not ignored, for
+            # an interpreter that is started would ignore it too.
+            signal.signal(signal.SIGINT, signal.SIG_IGN if ignored else _stay)
+            signal.signal(signal.SIGTERM, _leave)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+            _work(self._stages, taken, answers, parent)
         finally:
             os._exit(0)  # none of what the other process would do at its end
 
@@ -250,14 +259,8 @@ class _Relay:
             data = data[os.write(self._pipe, data) :]
 
 
-def _work(stages: Sequence[Stage], orders: int, pipe: int, parent: int, mask: set[int]) -> None:
+def _work(stages: Sequence[Stage], orders: int, pipe: int, parent: int) -> None:
     """Do the work of a process that was forked, until no more orders come or one fails."""
-    # The terminal interrupts all; the one that started this one ends it. Not ignored, for an
-    # interpreter that is started would ignore it too.
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-        signal.signal(signal.SIGINT, _stay)
-    signal.signal(signal.SIGTERM, _leave)
-    signal.pthread_sigmask(signal.SIG_SETMASK, mask - {signal.SIGTERM})
     # One that was stopped would keep the lock, were it told in any other way.
     ctypes.CDLL(None).prctl(_END_WITH_PARENT, signal.SIGKILL)
     if os.getppid() != parent:
