@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -203,6 +204,7 @@ def test_a_consistent_restore_is_found_against_an_exported_head(
     assert check.returncode == 0, check.stdout + check.stderr
     shutil.rmtree(prefix / "state")
     shutil.copytree(copy, prefix / "state")
+    time.sleep(1)  # the clock of an export counts seconds
     # Nothing on the host can see it: the record is whole, and the older bundle is accepted.
     assert machine.unseal("receipts", "verify", "--prefix", prefix).returncode == 0
     assert machine.unseal("install", old, "--prefix", prefix).returncode == 0
