@@ -432,6 +432,8 @@ def target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Target:
     """A target that stages even small archives in processes."""
     monkeypatch.setattr(stages, "_WORTH_PROCESSES", 0)
     monkeypatch.setattr(stages, "count_cores", lambda: 2)
+    # A thread of an earlier test may not have ended yet.
+    monkeypatch.setattr(threading, "active_count", lambda: 1)
     target = Target(tmp_path)
     target.trust()
     return target
