@@ -1,6 +1,7 @@
 """Long lists of records that are kept packed: of a thousand some are objects at a time.
 
-An object of a dozen texts takes four times the memory of what it says.
+A record of a dozen texts takes more memory as an object than as text, and most of the text is that
+of its neighbours.
 """
 
 import pickle

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from sealift_bundler.downloads_json import public_url
-from sealift_bundler.lazily import Lazily
-from sealift_bundler.packed import in_order
+from sealift_bundler.packed import Packed, in_order
 from sealift_schemas.lock import Lock, LockedArchive
 from sealift_schemas.statement import Subject
 from sealift_schemas.upstream import SOURCE
@@ -25,7 +24,8 @@ def distinct(archives: Sequence[LockedArchive]) -> Sequence[LockedArchive]:
     places: dict[str, int] = {}
     for place, archive in enumerate(archives):
         places.setdefault(subject(archive).name, place)
-    return Lazily(archives.__getitem__, [places[name] for name in sorted(places)])
+    # Packed in their new order: they are gone through again and again.
+    return Packed(archives[places[name]] for name in sorted(places))
 
 
 def by_name(archives: Sequence[LockedArchive]) -> Sequence[LockedArchive]:
