@@ -19,11 +19,14 @@ from sealift_bundler.seal import verify_bundle
 from sealift_bundler.write import check_output, staged
 from sealift_installer.errors import Damaged, HostError, UsageError
 from sealift_schemas.index import Entry
+from sealift_schemas.lean import replace
 from sealift_schemas.lock import Lock, LockedArchive
 from sealift_schemas.manifest import Manifest, Requirements
 from sealift_schemas.payload import CHUNK_SIZE
 from simulator import BundleSimulator, Member, SimArchive
 from workshop import PYTHON, TOOL, TOOL_FILES, Workshop, digest, pack, tree
+
+CREATED = "2026-01-31T09:00:00Z"
 
 
 @pytest.fixture
@@ -345,12 +348,10 @@ def findings(path: str) -> Inspection:
     return Inspection((entry,), {}, 1, 1, Requirements(), None, {})
 
 
-def test_large_archives_are_written_in_parts(tmp_path):
-    data = os.urandom(2 * CHUNK_SIZE + 5)
-    source = tmp_path / "big.tar.gz"
-    source.write_bytes(data)
-    archive = LockedArchive(
-        name="big-1",
+def large_archive(source, name):
+    """Return what a lock says of the tool in `source`."""
+    return LockedArchive(
+        name=name,
         kind="tool",
         source="url",
         request="https://example.org/big.tar.gz",
@@ -360,11 +361,18 @@ def test_large_archives_are_written_in_parts(tmp_path):
         filename="big.tar.gz",
         format="tar.gz",
         sha256=digest(source),
-        size=len(data),
+        size=source.stat().st_size,
         digest_source="spec",
         recipe="generic",
     )
-    lock = Lock("line", 1, "2026-01-31T09:00:00Z", "0" * 64, (archive,))
+
+
+def test_large_archives_are_written_in_parts(tmp_path):
+    data = os.urandom(2 * CHUNK_SIZE + 5)
+    source = tmp_path / "big.tar.gz"
+    source.write_bytes(data)
+    archive = large_archive(source, "big-1")
+    lock = Lock("line", 1, CREATED, "0" * 64, (archive,))
     place = tmp_path / "place"
     place.mkdir()
     draft = Draft(place, lock, part_size=CHUNK_SIZE)
@@ -375,6 +383,27 @@ def test_large_archives_are_written_in_parts(tmp_path):
     parts = read.archives[0].parts
     assert [part.rpartition(".")[2] for part in parts] == ["001", "002", "003"]
     assert b"".join((place / part).read_bytes() for part in parts) == data
+
+
+@pytest.mark.parametrize("part_size", [CHUNK_SIZE, 4 * CHUNK_SIZE])
+def test_bytes_that_two_tools_share_are_carried_once(tmp_path, part_size):
+    source = tmp_path / "big.tar.gz"
+    source.write_bytes(os.urandom(CHUNK_SIZE + 5))
+    first, second = (large_archive(source, name) for name in ("one-1", "two-1"))
+    place = tmp_path / "place"
+    place.mkdir()
+    draft = Draft(place, Lock("line", 1, CREATED, "0" * 64, (first, second)), part_size=part_size)
+    carried = [draft.add_archive(one, source, findings("a")).parts for one in (first, second)]
+    assert carried[0] == carried[1]
+    assert len(carried[0]) == (2 if part_size == CHUNK_SIZE else 1)
+    assert {path.name for path in (place / "archives").iterdir()} == {
+        part.rpartition("/")[2] for part in carried[0]
+    }
+    # Its name has nine digits of the digest.
+    sha256 = first.sha256[:9] + "0" * 55
+    other = replace(first, name="other-1", sha256=sha256)
+    with pytest.raises(UsageError, match="two archives have one name in the bundle: archives/"):
+        draft.add_archive(other, source, findings("a"))
 
 
 def test_a_file_that_changed_in_the_cache_is_not_carried(tmp_path, workshop):
