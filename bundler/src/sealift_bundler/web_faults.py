@@ -152,7 +152,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
     """Yield an error and those it wraps, the innermost first."""
     if error is None:
         return
-    inner = error.__cause__ or error.__context__
+    inner = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     yield from _causes(inner)
     # urllib3 hands the cause on in `reason`, requests in the first argument.
     wrapped = getattr(error, "reason", None) or (error.args[0] if error.args else None)

@@ -48,8 +48,9 @@ def _deadline(connection: HTTPConnection) -> Iterator[None]:
         if timer is not None:
             timer.cancel()
     if late.is_set():
-        # A head that breaks off is a whole one to http.client.
-        raise TimeoutError(_LATE)
+        # A head that breaks off is a whole one to http.client; and a reset, or whatever else
+        # hanging up has led to, is no cause to be told.
+        raise TimeoutError(_LATE) from None
     if broken is not None:
         raise broken
 
