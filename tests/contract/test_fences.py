@@ -278,7 +278,7 @@ def test_the_installers_tests_pass_alone_and_without_a_network(alone: Path) -> N
     result = pytest_alone(
         alone,
         # What random examples show, the run that this one repeats has shown.
-        *("-p", "few_examples"),
+        *("--hypothesis-profile", "few"),
         *("-m", "not slow and not archives", "tests/schemas", "tests/installer"),
         cwd=ROOT,
     )
