@@ -42,7 +42,8 @@ default | 3.15.0rc1 | 3.15rc1 | 3.14.0b1 | 3.14rc2 | 3.13rc1 | 3.13.0-rc1 | 3rc1
 3.13.post1 | 3.13.dev1 | 3.300 | 3.13.300 | 3.12.* | 3.13.0. | 3.13,<3.14 | 3.13+foo | @3.13
 >=3.12,<3.14 | >= 3.12, < 3.14 | ~=3.12 | ~=3.13.0 | >=3.14 | >=3.15 | >=3.14.0a1 | >3.14.7 | >=3
 >3.14.7,<3.16 | <3.15 | <=3.15 | <3.15.0rc1 | <4 | !=3.14.7 | !=3.15.0a1 | ==3.13.3 | ==3.13.*
-==3.14 | ===3.13.3 | ==3.15.0rc1 | >=3.13+freethreaded | 3.13t | 313t | 3.13d | 3.13td | 3.13dt
+==3.14 | ===3.13.3 | ===3.14 | ===3.13.3.0 | ===3.14.0c1 | ===3.13.* | ===foo | >=3.13,===3.14.1
+==3.13.3.0 | ==3.13.3+local | ==3.13,==3.13.* | ==3.15.0rc1 | >=3.13+freethreaded | 3.13t | 313t | 3.13d | 3.13td | 3.13dt
 3.13+t | 3.13+debug | 3.13+freethreaded+debug | 3.13+debug+freethreaded | 3.13++debug | 3.12t
 3.12d | 3.15t | 3.13+gil | 3.14.0rc3t | cpython | cp | cp313 | CP313 | cpython@3.13 | cpython3.13
 cpython@3.13t | cpython@>=3.12 | cpython>=3.12,<3.13 | cpython@latest | cpython@ | CPYTHON-3.13
@@ -65,13 +66,18 @@ PLATFORMS = [
 ]
 # Where we differ on purpose: of the platform's name we fill in the libc that follows from the rest
 # (uv takes this machine's), an epoch is no Python's, upper case is the same everywhere, spaces
-# around a request mean nothing, and emscripten is a platform like others (uv lets any pass for it).
+# around a request mean nothing, emscripten is a platform like others (uv lets any pass for it), and
+# a variant counts after `==` as after `>=` (uv passes it over).
 DIFFERENT = {
     "3.13-macos": ("cpython-3.13.15-macos-x86_64-none", "no download"),
     "1!3.13": ("no request", "cpython-3.13.15-linux-x86_64-gnu"),
     "PyPy-3.11-Linux-AARCH64-GNU": ("pypy-3.11.15-linux-aarch64-gnu", "no request"),
     " 3.13d ": ("cpython-3.13.15+debug-linux-x86_64-gnu", "no request"),
     "3-emscripten-x86_64-any": ("no download", "cpython-3.14.7-linux-x86_64-gnu"),
+    "==3.13t": (
+        "cpython-3.13.15+freethreaded-linux-x86_64-gnu",
+        "cpython-3.13.15-linux-x86_64-gnu",
+    ),
     "3.13-linux-riscv64": ("cpython-3.13.15-linux-riscv64gc-gnu", "no download"),
 }
 

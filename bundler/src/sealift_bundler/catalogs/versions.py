@@ -4,6 +4,7 @@ The grammar and what matches are those of uv; a test asks both the same question
 """
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -57,17 +58,9 @@ class VersionRequest:
         release = _parse_release(version)
         if release is not None:
             return cls(*release, variant=variant)
-        try:
-            specifiers = SpecifierSet(version)
-        except InvalidSpecifier as error:
-            raise ValueError(str(error)) from None
-        if not specifiers:
-            raise ValueError("not a version")
-        single = next(iter(specifiers))
-        if len(specifiers) == 1 and single.operator == "==" and not single.version.endswith(".*"):
-            exact = _parse_release(single.version)
-            if exact is not None:
-                return cls(*exact, variant=variant)
+        specifiers, exact = _parse_specifiers(version)
+        if exact is not None:
+            return cls(*exact, variant=variant)
         return cls(specifiers=specifiers, variant=variant)
 
     @property
@@ -100,6 +93,28 @@ class VersionRequest:
         numbers = ".".join(str(number) for number in self.release) + self.prerelease
         text = numbers if self.specifiers is None else str(self.specifiers)
         return f"{text}+{self.variant}" if self.variant else text
+
+
+def _parse_specifiers(text: str) -> tuple[SpecifierSet, tuple[tuple[int, ...], str] | None]:
+    """Return specifiers, and the one version that they name, as `==3.13` does.
+
+    Raises:
+        ValueError: they are none.
+    """
+    try:
+        given = SpecifierSet(text)
+        # To packaging `===` compares texts, to uv versions.
+        exactly = {str(one): f"=={Version(one.version)}" for one in given if one.operator == "==="}
+        specifiers = SpecifierSet(",".join(exactly.get(str(one), str(one)) for one in given))
+    except (InvalidSpecifier, InvalidVersion) as error:
+        raise ValueError(str(error)) from None
+    if not specifiers:
+        raise ValueError("not a version")
+    single = next(iter(given))
+    if len(given) == 1 and single.operator == "==" and not single.version.endswith(".*"):
+        with suppress(ValueError):
+            return specifiers, _parse_release(single.version)
+    return specifiers, None
 
 
 def _parse_release(text: str) -> tuple[tuple[int, ...], str] | None:
