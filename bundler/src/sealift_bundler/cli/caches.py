@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sealift_bundler.cli.common import Json, Quiet, open_site, reporter, say, say_json
+from sealift_bundler.cli.program import Program
 from sealift_bundler.sizes import show_count, show_size
 from sealift_installer.errors import Damaged, UsageError, printable
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from sealift_bundler.upkeep import CachedFile
     from sealift_schemas.lock import Lock
 
-cache_app = typer.Typer(no_args_is_help=True, help="The cache of downloaded archives.")
+cache_app = Program(no_args_is_help=True, help="The cache of downloaded archives.")
 Locks = Annotated[
     list[Path] | None,
     typer.Argument(metavar="LOCK", help="Files or sites. Default: the site you are in."),

@@ -23,6 +23,7 @@ from sealift_bundler.cli import (
     wishes,
 )
 from sealift_bundler.cli.common import say, say_error, tell
+from sealift_bundler.cli.program import Program
 from sealift_installer.errors import HostError, SealiftError, printable
 from sealift_installer.streams import complete_streams, silence
 
@@ -30,7 +31,7 @@ INTERRUPTED = 130
 PIPE_CLOSED = 128 + getattr(signal, "SIGPIPE", 13)
 DEFECT = 1
 
-app = typer.Typer(
+app = Program(
     add_completion=False,
     no_args_is_help=True,
     # A defect is reported by `run`, with the traceback on request.

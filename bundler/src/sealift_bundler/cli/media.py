@@ -17,6 +17,7 @@ from sealift_bundler.cli.common import (
     stepper,
     tell,
 )
+from sealift_bundler.cli.program import Program
 from sealift_bundler.sizes import show_size
 from sealift_installer.errors import (
     Damaged,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from sealift_bundler.media.outcome import Copied, Copies
     from sealift_bundler.progress import Progress
 
-media_app = typer.Typer(no_args_is_help=True, help="Bundles on USB sticks and other media.")
+media_app = Program(no_args_is_help=True, help="Bundles on USB sticks and other media.")
 # How the bytes were read, for people.
 _WAYS = {
     "DIRECT": "past the page cache",

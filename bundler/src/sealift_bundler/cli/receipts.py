@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sealift_bundler.cli.common import Json, say, say_json
+from sealift_bundler.cli.program import Program
 from sealift_installer.errors import Untrusted, printable
 
 if TYPE_CHECKING:
     from sealift_bundler.trails import Fleet, HostReport
 
-receipts_app = typer.Typer(no_args_is_help=True, help="Receipts that targets exported.")
+receipts_app = Program(no_args_is_help=True, help="Receipts that targets exported.")
 _SHORT = 16
 
 

@@ -15,6 +15,7 @@ from sealift_bundler.cli.common import (
     passphrase_source,
     reporter,
 )
+from sealift_bundler.cli.program import Program
 from sealift_bundler.cli.root_reports import name_signers, say_draft, settle, show_roots
 from sealift_bundler.cli.rotation import (
     NeverExpires,
@@ -23,7 +24,7 @@ from sealift_bundler.cli.rotation import (
 )
 from sealift_installer.errors import UsageError
 
-root_app = typer.Typer(no_args_is_help=True, help="Make, sign and show the list of trusted keys.")
+root_app = Program(no_args_is_help=True, help="Make, sign and show the list of trusted keys.")
 
 Threshold = Annotated[
     list[str] | None,

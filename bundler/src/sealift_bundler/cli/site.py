@@ -18,8 +18,9 @@ from sealift_bundler.cli.common import (
     say,
     say_json,
 )
+from sealift_bundler.cli.program import Program
 
-key_app = typer.Typer(no_args_is_help=True, help="Make and show signing keys.")
+key_app = Program(no_args_is_help=True, help="Make and show signing keys.")
 
 
 def init(
