@@ -1,9 +1,12 @@
 """A typer program whose help says what is to be written, and not how it is held in memory."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import typer
 from typer.core import TyperCommand, TyperGroup
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class _PlainCommand(TyperCommand):
@@ -28,7 +31,7 @@ class Program(typer.Typer):
     def __init__(self, **options: Any) -> None:
         super().__init__(cls=_PlainGroup, **options)
 
-    def command(self, name: str | None = None, **options: Any) -> Any:
+    def command(self, name: str | None = None, **options: Any) -> Callable[[Function], Function]:
         """Add a command, as `typer.Typer.command` does."""
         return super().command(name, cls=_PlainCommand, **options)
 
