@@ -1,11 +1,14 @@
-"""Answers in JSON that are small as text and would be large in memory, or deep."""
+"""Answers in JSON that are small as text and would be large in memory, deep, or of two meanings."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from catalogs import document, entry
 from loopback import Body, LoopbackServer
 from sealift_bundler import web
 from sealift_bundler.catalogs.metadata import read_catalog
@@ -23,6 +26,7 @@ from sealift_bundler.upstream.github import (
 from sealift_schemas.spec import PackageWanted
 from sealift_schemas.strictjson import DocumentError
 
+UV = Path(sys.executable).with_name("uv")
 MANY = b"[" + b"[]," * 2_000_000 + b"[]]"
 FULL = {
     "lists": MANY,
@@ -46,6 +50,57 @@ def test_what_would_fill_the_memory_is_not_read(kind: str, name: str) -> None:
     reader, error = READERS[name]
     with pytest.raises(error, match=r"more than 2000000 values|recursion|JSON|unpacked"):
         reader(FULL[kind])
+
+
+AMBIGUOUS = {
+    "an entry": b'{"e": %s, "e": %s}',
+    "a field": b'{"e": {"minor": 12, %s}',
+    "a field within": b'{"e": {"arch": {"family": "aarch64", "family": "x86_64"}, %s}',
+    "a field that nobody knows": b'{"e": {"note": 1, "note": 2, %s}',
+}
+
+
+def _ambiguous(kind: str) -> bytes:
+    one = json.dumps(entry()).encode()
+    text = AMBIGUOUS[kind]
+    return text % (one, one) if kind == "an entry" else text % one[1:]
+
+
+@pytest.mark.parametrize("kind", AMBIGUOUS)
+def test_a_catalogue_with_a_name_twice_is_refused(kind: str) -> None:
+    with pytest.raises(DocumentError, match=r"an object has the name .* twice"):
+        read_catalog(_ambiguous(kind), "c")
+
+
+def test_a_catalogue_with_a_number_that_is_none_is_refused() -> None:
+    data = document(entry(note=float("nan")))
+    with pytest.raises(DocumentError, match="NaN is no JSON"):
+        read_catalog(data, "c")
+
+
+@pytest.mark.skipif(not UV.is_file(), reason="uv is not in this environment")
+@pytest.mark.parametrize("kind", ["a field", "a field within"])
+def test_uv_refuses_such_a_catalogue_too(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "catalogue.json"
+    path.write_bytes(_ambiguous(kind))
+    command = [UV, "python", "list", "--only-downloads", "--no-config", "--offline"]
+    done = subprocess.run(
+        [*command, "--cache-dir", tmp_path / "cache", "--python-downloads-json-url", path],
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 2
+    assert "duplicate field" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["a release", "attestations", "an attestation"])
+def test_an_answer_with_a_name_twice_is_refused(name: str) -> None:
+    reader, error = READERS[name]
+    data = b'{"assets": [], "attestations": [], "assets": [], "attestations": []}'
+    with pytest.raises(error, match="JSON"):
+        reader(data)
 
 
 def test_a_file_of_many_lines_is_not_read() -> None:
