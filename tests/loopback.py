@@ -16,10 +16,12 @@ import ssl
 import struct
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from socketserver import TCPServer
 from types import TracebackType
 from typing import Self
 from urllib.parse import unquote, urlsplit
@@ -114,6 +116,13 @@ class SlowStart:
 
 
 @dataclass(frozen=True)
+class Stalled:
+    """Sends so many bytes of the answer (None: not even its head), then none until it is left."""
+
+    after: int | None = None
+
+
+@dataclass(frozen=True)
 class Drip:
     """Sends `size` bytes at a time, with a pause in seconds after each."""
 
@@ -154,6 +163,7 @@ Fault = (
     | Body
     | Slow
     | SlowStart
+    | Stalled
     | Drip
     | NoRange
     | WrongRange
@@ -170,6 +180,14 @@ class Request:
     method: str = "GET"
 
 
+@contextmanager
+def nobody() -> Iterator[str]:
+    """Give an address that refuses connections; until the block ends nobody else can have it."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{held.getsockname()[1]}"
+
+
 class LoopbackServer:
     """Serves `directory` on a free port until the `with` block ends, over TLS if `tls` is given."""
 
@@ -178,7 +196,10 @@ class LoopbackServer:
         self.scheme = "https" if tls else "http"
         self.faults: dict[str, Sequence[Fault]] = {}
         self.requests: list[Request] = []
+        self._stalled: list[socket.socket] = []
+        self._left = False
         self._served: dict[str, int] = {}
+        self._change = threading.Condition()
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.owner = self
         if tls:
@@ -205,21 +226,58 @@ class LoopbackServer:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self.leave()
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
 
-    def next_fault(self, path: str) -> Fault:
-        """Return what the next request for `path` meets."""
+    def wait_for(self, count: int) -> None:
+        """Wait until there are so many requests: a client that gives up is ahead of the server."""
+        with self._change:
+            self._change.wait_for(lambda: len(self.requests) >= count)
+
+    def leave(self) -> None:
+        """Hang up on those who wait for what stalls, from now on at once."""
+        with self._change:
+            self._left = True
+            for connection in self._stalled:
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+
+    def stall(self, connection: socket.socket) -> None:
+        """Wait until the client hangs up."""
+        with self._change:
+            if self._left:
+                return
+            self._stalled.append(connection)
+        while connection.recv(65536):
+            pass
+
+    def take(self, request: Request, path: str) -> Fault:
+        """Count a request, and return what it meets: the next fault of `path`."""
+        with self._change:
+            self.requests.append(request)
+            self._change.notify_all()
+            fault = self.upcoming(path)
+            self._served[path] = self._served.get(path, 0) + 1
+            return fault
+
+    def upcoming(self, path: str) -> Fault:
+        """Return what the next request for `path` will meet."""
         faults = self.faults.get(path, ())
-        turn = self._served.get(path, 0)
-        self._served[path] = turn + 1
-        return faults[min(turn, len(faults) - 1)] if faults else Good()
+        return faults[min(self._served.get(path, 0), len(faults) - 1)] if faults else Good()
 
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    # Whoever finds the queue full waits for a second and more.
+    request_queue_size = 128
     owner: LoopbackServer
+
+    def server_bind(self) -> None:
+        """Take the port; nobody is asked for the name of this machine."""
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = "127.0.0.1", self.server_address[1]
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Say nothing of clients that hang up, as one does that does not trust the certificate."""
@@ -234,20 +292,17 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_CONNECT(self) -> None:
         """Refuse to be a tunnel, with the status that the fault of the target names."""
-        owner = self.server.owner
-        owner.requests.append(Request(self.path, dict(self.headers.items()), "CONNECT"))
         self.close_connection = True
-        fault = owner.next_fault(self.path)
+        request = Request(self.path, dict(self.headers.items()), "CONNECT")
+        fault = self.server.owner.take(request, self.path)
         self._answer(fault.code if isinstance(fault, Status) else 502, b"refused", {})
 
     def do_GET(self) -> None:
         """Answer one request, with its fault."""
-        owner = self.server.owner
         headers = {name.lower(): value for name, value in self.headers.items()}
-        owner.requests.append(Request(self.path, headers))
         self.close_connection = True
         path = unquote(urlsplit(self.path).path)
-        fault = owner.next_fault(path)
+        fault = self.server.owner.take(Request(self.path, headers), path)
         if isinstance(fault, Status):
             more = {} if fault.retry_after is None else {"Retry-After": fault.retry_after}
             self._answer(fault.code, b"refused", more)
@@ -259,10 +314,12 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(200, fault.data, {"Content-Type": fault.content_type})
         elif fault == Reset(None):
             self._reset()
+        elif fault == Stalled(None):
+            self.server.owner.stall(self.connection)
         else:
             if isinstance(fault, SlowStart):
                 time.sleep(fault.seconds)
-            self._serve(owner.directory / path.lstrip("/"), fault)
+            self._serve(self.server.owner.directory / path.lstrip("/"), fault)
 
     def _serve(self, file: Path, fault: Fault) -> None:
         if not file.is_file():
@@ -314,10 +371,12 @@ class _Handler(BaseHTTPRequestHandler):
             for start in range(0, len(body), fault.size):
                 self.wfile.write(body[start : start + fault.size])
                 time.sleep(fault.pause)
-        elif isinstance(fault, Truncated | Gzipped | Unannounced | Tagged | Reset):
+        elif isinstance(fault, Truncated | Gzipped | Unannounced | Tagged | Reset | Stalled):
             self.wfile.write(body[: fault.after])
             if isinstance(fault, Reset):
                 self._reset()
+            elif isinstance(fault, Stalled):
+                self.server.owner.stall(self.connection)
         else:
             self.wfile.write(body)
 

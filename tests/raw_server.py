@@ -8,6 +8,7 @@ Each connection gets a thread; the answer is called when the request's head has 
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -23,9 +24,11 @@ class RawServer:
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self.heads: list[bytes] = []
         self.ended = threading.Event()
+        self._talks: list[tuple[threading.Thread, socket.socket]] = []
+        self._thread = threading.Thread(target=self._serve)
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._serve, daemon=True).start()
+        self._thread.start()
         return self
 
     def __exit__(
@@ -34,8 +37,14 @@ class RawServer:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        # Nobody may still be asleep on a number that another test's socket gets next.
         self.ended.set()
+        _wake(self._listener)
+        self._thread.join()
         self._listener.close()
+        for thread, connection in self._talks:
+            _wake(connection)
+            thread.join()
 
     def _serve(self) -> None:
         while not self.ended.is_set():
@@ -43,7 +52,9 @@ class RawServer:
                 connection, _ = self._listener.accept()
             except OSError:
                 return  # the test is over
-            threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
+            thread = threading.Thread(target=self._talk, args=(connection,))
+            self._talks.append((thread, connection))
+            thread.start()
 
     def _talk(self, connection: socket.socket) -> None:
         with connection:
@@ -58,3 +69,9 @@ class RawServer:
                 self._answer(connection)
             except OSError:
                 pass  # the client has hung up
+
+
+def _wake(asleep: socket.socket) -> None:
+    """Let whoever waits for this socket go on."""
+    with suppress(OSError):
+        asleep.shutdown(socket.SHUT_RDWR)

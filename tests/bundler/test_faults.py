@@ -16,16 +16,15 @@ import pytest
 
 from certificates import Authority
 from faults import NAME, ROWS, SIZE, Row, as_markdown
-from loopback import LoopbackServer, Redirect
+from hurried import Hurried
+from loopback import LoopbackServer, Redirect, nobody
 from sealift_bundler.access import Access
 from sealift_bundler.cache import Cache
 from sealift_bundler.fetch import Fetching, Wanted, fetch
-from sealift_bundler.patience import Patience
 from sealift_installer.errors import SealiftError
 
 DATA = random.Random(2).randbytes(SIZE)
 SHA256 = hashlib.sha256(DATA).hexdigest()
-PATIENCE = Patience(connect=0.4, read=0.4, attempts=3, pause=0.01)
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "downloads.md"
 
 
@@ -40,10 +39,11 @@ class Scene:
         self.served.mkdir()
         (self.served / NAME).write_bytes(DATA)
         self.authority = Authority(folder / "authority")
-        self.access = Access(ca=str(self.authority.ca), patience=PATIENCE)
         self.server = self.start()
         self.url = f"{self.server.url}/{NAME}"
         self.path = f"/{NAME}"
+        self.patience = Hurried(attempts=3, pause=0.01, server=self.server, path=self.path)
+        self.access = Access(ca=str(self.authority.ca), patience=self.patience)
 
     def start(self, **options: object) -> LoopbackServer:
         return self._stack.enter_context(LoopbackServer(self.served, **options))  # type: ignore[arg-type]
@@ -64,8 +64,7 @@ class Scene:
         elif place == "of an unknown authority":
             self._tls(Authority(self.folder / "unknown"))
         elif place == "nobody":
-            with LoopbackServer(self.served) as gone:
-                self.url = f"{gone.url}/{NAME}"
+            self.url = f"{self._stack.enter_context(nobody())}/{NAME}"
         elif place == "an unknown name":
             self.url = f"https://host.invalid/{NAME}"
             patch.setattr(socket, "getaddrinfo", _unknown)
@@ -73,9 +72,8 @@ class Scene:
             patch.delenv("no_proxy")
             proxy = self.server.url
             if place == "no proxy":
-                with LoopbackServer(self.served) as gone:
-                    proxy = gone.url
-            self.access = Access(proxy=proxy, patience=PATIENCE)
+                proxy = self._stack.enter_context(nobody())
+            self.access = Access(proxy=proxy, patience=self.patience)
             scheme, self.path = (
                 ("http", self.path) if place != "a tunnel" else ("https", "host.invalid:443")
             )
@@ -147,6 +145,7 @@ def test_each_fault_has_its_outcome(row: Row, scene: Scene, tmp_path: Path) -> N
     else:
         assert fetch(wanted, how).read_bytes() == DATA
         assert row.code == 0
+    scene.server.wait_for(row.requests)
     assert len(scene.server.requests) == row.requests
     assert contents(cache) == row.cache
 

@@ -3,15 +3,22 @@
 import errno
 import hashlib
 import os
+import socket
+import threading
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from urllib3.connection import HTTPConnection
 
+from hurried import PLENTY
 from raw_server import RawServer
-from sealift_bundler import web
+from sealift_bundler import web, web_pool
 from sealift_bundler.access import Access
 from sealift_bundler.cache import Cache
 from sealift_bundler.errors import NetworkError
@@ -26,7 +33,10 @@ from sealift_schemas.spec import PackageWanted
 DATA = b"x" * 1000
 SHA256 = hashlib.sha256(DATA).hexdigest()
 OK = b"HTTP/1.1 200 OK\r\n"
-HASTY = Patience(connect=1.0, read=0.3, attempts=2, pause=0.0, longest_wait=2.0)
+CLOSE = b"Connection: close\r\n"
+# For what does not come, and for what does.
+HASTY = Patience(connect=PLENTY, read=0.3, attempts=2, pause=0.0, longest_wait=2.0)
+PATIENT = replace(HASTY, read=PLENTY)
 
 
 def sends(*pieces):
@@ -87,32 +97,32 @@ REFUSED = {
     "a redirect to a file": (redirects(b"file:///etc/passwd"), "refused a redirect"),
     "a redirect with a password": (redirects(b"http://u:hunter2@127.0.0.1:1/"), "refused"),
     "to come again at no time": (
-        sends(b"HTTP/1.1 503 F\r\nRetry-After: nan\r\nContent-Length: 0\r\n\r\n"),
+        sends(b"HTTP/1.1 503 F\r\nRetry-After: nan\r\nContent-Length: 0\r\n", CLOSE, b"\r\n"),
         "answered 503",
     ),
     "to come again in the past": (
-        sends(b"HTTP/1.1 503 F\r\nRetry-After: -5\r\nContent-Length: 0\r\n\r\n"),
+        sends(b"HTTP/1.1 503 F\r\nRetry-After: -5\r\nContent-Length: 0\r\n", CLOSE, b"\r\n"),
         "answered 503",
     ),
     "to come again on no day": (
         sends(
             b"HTTP/1.1 503 F\r\nRetry-After: Mon, 32 Foo 99999 99:99:99 GMT\r\n",
-            b"Content-Length: 0\r\n\r\n",
+            b"Content-Length: 0\r\n",
+            CLOSE,
+            b"\r\n",
         ),
         "answered 503",
     ),
-    "a head that never ends": (drips(OK, b"X"), "no answer in time"),
-    "one provisional answer after the other": (
-        drips(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
-        "no answer in time",
-    ),
-    "a byte now and then": (drips(OK + LENGTH + b"\r\n", b"x", 0.1), r"\d bytes in 0 s"),
+}
+ENDLESS = {
+    "a head that never ends": drips(OK, b"X"),
+    "one provisional answer after the other": drips(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
 }
 
 
-def ask(server, folder):
+def ask(server, folder, patience=PATIENT):
     """Fetch a file of the server."""
-    how = Fetching(Cache(folder / "cache"), Access(patience=HASTY))
+    how = Fetching(Cache(folder / "cache"), Access(patience=patience))
     return fetch(Wanted(f"{server.url}/a.tar.gz", "a.tar.gz", SHA256, len(DATA)), how)
 
 
@@ -127,16 +137,51 @@ def test_an_answer_that_is_none_is_the_networks_fault(name: str, tmp_path: Path)
     assert not (tmp_path / "cache/archives").exists()
 
 
+@pytest.mark.parametrize("name", ENDLESS)
+def test_an_answer_without_end_is_not_waited_for(name: str, tmp_path: Path) -> None:
+    with RawServer(ENDLESS[name]) as server, pytest.raises(NetworkError, match="no answer in time"):
+        ask(server, tmp_path, HASTY)
+
+
+def test_a_byte_now_and_then_is_too_little(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    minutes = count(0, 60)
+    clock = SimpleNamespace(monotonic=lambda: next(minutes), sleep=time.sleep)
+    monkeypatch.setattr(web, "time", clock)
+    answer = drips(OK + LENGTH + b"\r\n", b"x")
+    with RawServer(answer) as server, pytest.raises(NetworkError, match=r"\d+ bytes in 120 s"):
+        ask(server, tmp_path)
+
+
 def test_what_hanging_up_leads_to_is_not_the_cause(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def reset_late(connection: HTTPConnection) -> None:
-        time.sleep(connection.timeout * 2)
+        connection.sock.settimeout(None)
+        while connection.sock.recv(65536):
+            pass
         raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
 
     monkeypatch.setattr(HTTPConnection, "getresponse", reset_late)
-    with RawServer(sends()) as server, pytest.raises(NetworkError, match="no answer in time"):
-        ask(server, tmp_path)
+    silent = RawServer(lambda _: silent.ended.wait())
+    with silent as server, pytest.raises(NetworkError, match="no answer in time"):
+        ask(server, tmp_path, HASTY)
+
+
+def test_an_answer_that_is_there_is_not_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever is late to hang up must leave alone what is read from the connection by then."""
+
+    class Late:
+        def __init__(self, _: float, action: Callable[[], None]) -> None:
+            self.start, self.cancel = lambda: None, action
+
+    monkeypatch.setattr(threading, "Timer", Late)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        held: Any = SimpleNamespace(sock=ours, timeout=1.0)
+        with web_pool._deadline(held):
+            pass
+        theirs.sendall(b"the body")
+        assert ours.recv(100) == b"the body"
 
 
 @pytest.mark.parametrize("digits", ["9" * 25, "1000000000000"])
@@ -171,7 +216,7 @@ def test_an_index_without_end_is_left(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(index_client, "LIMIT", 10**6)
     head = OK + b"Content-Type: text/html\r\n\r\n"
     for answer in (drips(head, b"<a>" * 9999, 0.0), drips(head, b"<", 0.1), drips(OK, b"X")):
-        message = r"for one page|bytes in \d s|no answer in time"
+        message = r"for one page|bytes in \d+ s|no answer in time"
         with RawServer(answer) as server, pytest.raises(NetworkError, match=message):
             find_package(
                 PackageWanted("a"), "linux-x86_64-gnu", PipSettings(f"{server.url}/simple/")
@@ -181,7 +226,7 @@ def test_an_index_without_end_is_left(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_a_proxy_whose_answer_never_ends_is_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    how = Access(patience=Patience(connect=0.3, read=0.3, attempts=1))
+    how = Access(patience=Patience(connect=0.3, read=PLENTY, attempts=1))
     with RawServer(drips(OK, b"X")) as server:
         monkeypatch.setenv("HTTPS_PROXY", server.url)
         for name in ("no_proxy", "NO_PROXY", "https_proxy"):

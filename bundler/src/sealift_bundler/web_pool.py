@@ -24,15 +24,18 @@ def _deadline(connection: HTTPConnection) -> Iterator[None]:
     Raises:
         TimeoutError: it has.
     """
-    late = threading.Event()
+    guard, late, ended = threading.Lock(), False, False
 
     def hang_up() -> None:
-        late.set()
-        held = connection.sock
-        if held is not None:
-            with suppress(OSError):
-                # The socket's own, for that of TLS takes away what the other thread is reading.
-                socket.socket.shutdown(held, socket.SHUT_RDWR)
+        nonlocal late
+        with guard:
+            # The connection may be in other hands by now.
+            held = None if ended else connection.sock
+            late = not ended
+            if held is not None:
+                with suppress(OSError):
+                    # The socket's own, for that of TLS takes away what the other thread is reading.
+                    socket.socket.shutdown(held, socket.SHUT_RDWR)
 
     seconds = connection.timeout
     timer = threading.Timer(seconds, hang_up) if isinstance(seconds, int | float) else None
@@ -45,9 +48,11 @@ def _deadline(connection: HTTPConnection) -> Iterator[None]:
     except Exception as error:  # noqa: BLE001 - raised again, unless it came of hanging up
         broken = error
     finally:
+        with guard:
+            ended = True
         if timer is not None:
             timer.cancel()
-    if late.is_set():
+    if late:
         # A head that breaks off is a whole one to http.client; and a reset, or whatever else
         # hanging up has led to, is no cause to be told.
         raise TimeoutError(_LATE) from None
