@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from certificates import Authority
+from hurried import PLENTY
 from loopback import Good, LoopbackServer, Redirect, Status
 from sealift_bundler.access import Access, read_access
 from sealift_bundler.cache import Cache
@@ -20,7 +21,7 @@ from workshop import Workshop, digest
 NAME = "a.tar.gz"
 DATA = b"an archive" * 100
 SHA256 = hashlib.sha256(DATA).hexdigest()
-PATIENCE = Patience(connect=0.4, read=0.4, attempts=1)
+PATIENCE = Patience(connect=PLENTY, read=PLENTY, attempts=1)
 VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
 
 

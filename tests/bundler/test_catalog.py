@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from catalogs import document, entry
+from hurried import Hurried
 from loopback import Body, LoopbackServer, Status, Truncated
 from raw_server import RawServer
 from sealift_bundler import web
@@ -23,7 +24,7 @@ from sealift_schemas.strictjson import DocumentError
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(web, "PATIENCE", web.Patience(read=0.3, pause=0.01, attempts=3))
+    monkeypatch.setattr(web, "PATIENCE", Hurried(pause=0.01, attempts=3))
     monkeypatch.setenv("no_proxy", "127.0.0.1")
 
 
@@ -232,6 +233,7 @@ def test_the_secret_of_an_address_is_not_in_the_lock(
 def test_thousands_of_entries_are_read_quickly() -> None:
     entries = [entry(minor=minor, patch=patch) for minor in range(30) for patch in range(184)]
     data = json.dumps({str(number): one for number, one in enumerate(entries)}).encode()
-    start = time.perf_counter()
+    start = time.thread_time()
     assert len(read_catalog(data, "c")) == 5520
-    assert time.perf_counter() - start < 2
+    # Of the processor, whoever else wants it; it takes a fifteenth of that.
+    assert time.thread_time() - start < 2

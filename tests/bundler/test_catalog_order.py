@@ -93,7 +93,7 @@ def test_a_page_of_a_proxy_does_not_replace_the_copy(server, cache, monkeypatch)
 
 
 def test_a_catalogue_that_was_named_is_not_replaced_by_another(server, cache, monkeypatch):
-    monkeypatch.setattr(web, "PATIENCE", web.Patience(read=0.3, pause=0.01))
+    monkeypatch.setattr(web, "PATIENCE", web.Patience(pause=0.01))
     server.faults["/list.json"] = [Status(404)]
     with pytest.raises(Exception, match="404"):
         load_catalogs((order.DEFAULT,), cache)

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from hurried import Hurried
 from loopback import (
     Announced,
     Body,
@@ -22,9 +23,10 @@ from loopback import (
     LoopbackServer,
     Redirect,
     Reset,
-    SlowStart,
+    Stalled,
     Status,
     Truncated,
+    nobody,
 )
 from sealift_bundler import web
 from sealift_bundler.cache import Cache
@@ -40,7 +42,7 @@ NAME = "a.tar.gz"
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(web, "PATIENCE", web.Patience(read=0.3, pause=0.01, attempts=3))
+    monkeypatch.setattr(web, "PATIENCE", Hurried(pause=0.01, attempts=3))
     monkeypatch.setenv("no_proxy", "127.0.0.1")
 
 
@@ -56,6 +58,14 @@ def server(tmp_path: Path) -> Iterator[LoopbackServer]:
 @pytest.fixture
 def cache(tmp_path: Path) -> Cache:
     return Cache(tmp_path / "cache")
+
+
+@pytest.fixture
+def stalling(server: LoopbackServer, monkeypatch: pytest.MonkeyPatch) -> LoopbackServer:
+    """A server whose stalls are not waited for."""
+    hurried = Hurried(pause=0.01, attempts=3, server=server, path=f"/{NAME}")
+    monkeypatch.setattr(web, "PATIENCE", hurried)
+    return server
 
 
 def get(server: LoopbackServer, cache: Cache, *, size: int | None = None, **options: Any) -> Path:
@@ -123,18 +133,19 @@ def test_a_passing_fault_is_tried_again(
         (Status(500), "the server answered 500 Internal Server Error"),
         (Truncated(1000), "the connection ended before the file did"),
         (Reset(), "connection reset by peer|the connection broke"),
-        (SlowStart(1), "no answer in time"),
+        (Stalled(), "no answer in time"),
     ],
     ids=repr,
 )
 def test_a_lasting_fault_is_told_after_three_tries(
-    server: LoopbackServer, cache: Cache, fault: Any, reason: str
+    stalling: LoopbackServer, cache: Cache, fault: Any, reason: str
 ) -> None:
-    server.faults[f"/{NAME}"] = [fault]
+    stalling.faults[f"/{NAME}"] = [fault]
     with pytest.raises(NetworkError, match=reason) as caught:
-        get(server, cache)
+        get(stalling, cache)
     assert caught.value.exit_code == 8
-    assert len(server.requests) == 3
+    stalling.wait_for(3)
+    assert len(stalling.requests) == 3
     assert list(cache.archives.glob("*")) == []
 
 
@@ -214,11 +225,10 @@ def test_nothing_is_asked_offline(server: LoopbackServer, cache: Cache) -> None:
     assert server.requests == []
 
 
-def test_an_unreachable_server_is_told(tmp_path: Path, cache: Cache) -> None:
-    with LoopbackServer(tmp_path) as server:
-        url = f"{server.url}/{NAME}"
-    with pytest.raises(NetworkError, match=r"127\.0\.0\.1:[0-9]+/a\.tar\.gz: connection refused"):
-        take(url, cache)
+def test_an_unreachable_server_is_told(cache: Cache) -> None:
+    refused = r"127\.0\.0\.1:[0-9]+/a\.tar\.gz: connection refused"
+    with nobody() as address, pytest.raises(NetworkError, match=refused):
+        take(f"{address}/{NAME}", cache)
 
 
 def test_a_name_that_nobody_knows_is_told(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ from importlib.resources import files
 import pytest
 
 from documents import SPEC
-from loopback import LoopbackServer
+from loopback import LoopbackServer, nobody
 from sealift_bundler import __version__, current
 from sealift_bundler.downloads_json import downloads_json, public_url
 from sealift_bundler.lock import find_misfit, fits, read_lock, spec_digest
@@ -197,11 +197,11 @@ def test_what_is_locked_needs_no_network(workshop, tmp_path):
 
 
 def test_an_unreachable_server(workshop, capsys):
-    with LoopbackServer(workshop.served) as server:
-        url = f"{server.url}/gone.tar.gz"
-    words = ["add", "--url", url, "--sha256", "0" * 64, "--name", "gone", "--version", "1"]
-    assert workshop.sealift(*words) == 0
-    assert workshop.sealift("build", "--output", workshop.folder / "bundle") == 8
+    with nobody() as address:
+        url = f"{address}/gone.tar.gz"
+        words = ["add", "--url", url, "--sha256", "0" * 64, "--name", "gone", "--version", "1"]
+        assert workshop.sealift(*words) == 0
+        assert workshop.sealift("build", "--output", workshop.folder / "bundle") == 8
     assert "gone.tar.gz" in capsys.readouterr().err
     assert not workshop.lock.exists()
 

@@ -159,9 +159,9 @@ def test_thousands_of_entries_are_searched_quickly():
         "c",
     )
     assert len(entries) == 6800
-    start = time.process_time()
+    start = time.thread_time()
     assert len(search(entries, Filters(PythonRequest.parse(">=3.12,<3.20")))) == 8 * 200
-    assert time.process_time() - start < 0.5
+    assert time.thread_time() - start < 0.5
 
 
 def test_a_search_imports_what_a_search_needs(tmp_path):
