@@ -1,10 +1,12 @@
 """From a sealed bundle to installed trees: what stands afterwards, and what is said."""
 
+import errno
 import fcntl
 import os
 import subprocess
 import sys
 import sysconfig
+import threading
 import time
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 
 from sealift_installer import install as verb
 from sealift_installer import publish, smoke
+from sealift_installer.archives import ahead
 from sealift_installer.errors import Damaged, HostError, RefusedByPolicy, Untrusted, UsageError
 from sealift_installer.host import current_platform
 from sealift_installer.install import InstallOptions
@@ -458,6 +461,44 @@ def test_what_an_interpreter_says_is_cut_and_escaped(target):
     assert outcome.error is not None
     assert outcome.error.message.endswith("x1b")
     assert len(outcome.error.message) < 20_000
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_an_interpreter_is_started_when_there_can_be_a_process(target, monkeypatch, link):
+    """A thread, and a process that has ended, count among the processes that a user may have."""
+    popen, refusals, threads = subprocess.Popen, [], []
+
+    def start(*arguments, **options):
+        threads.extend(set(threading.enumerate()) - before)
+        if len(refusals) < 2:
+            refusals.append(1)
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        refusals.clear()
+        return popen(*arguments, **options)
+
+    before = set(threading.enumerate())
+    monkeypatch.setattr(ahead, "count_cores", lambda: 2)
+    monkeypatch.setattr(subprocess, "Popen", start)
+    target.carry(python())
+    (outcome,) = target.install(link=link).outcomes
+    assert (outcome.status, outcome.error) == ("installed", None)
+    assert threads == []
+
+
+def test_a_process_that_is_not_to_be_had_is_not_waited_for_without_end(target, monkeypatch):
+    tries = []
+
+    def refuse(*_, **__):
+        tries.append(1)
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    monkeypatch.setattr(smoke, "_PAUSE_SECONDS", 0)
+    target.carry(python())
+    (outcome,) = target.install().outcomes
+    assert "cannot be started: Resource temporarily unavailable" in outcome.error.message
+    assert "ulimit -u" in outcome.error.hint
+    assert len(tries) == smoke._TRIES
 
 
 def test_an_interpreter_that_hangs_is_given_up(target, monkeypatch):

@@ -5,11 +5,12 @@ was written into its configuration is already the final one.
 """
 
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from errno import EAGAIN, ENOMEM
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from sealift_installer.bytecode import unwritten
 from sealift_installer.children import heed_children
@@ -21,11 +22,16 @@ from sealift_schemas.strictjson import DocumentError, Fields, parse
 if TYPE_CHECKING:
     import subprocess
 
+_Started = TypeVar("_Started")
+
 # GraalPy starts a JVM; a slow disk reads a few hundred megabytes.
 _SECONDS = 120
 _ANSWER_LIMIT = 64 * 1024
 _MESSAGE_LINES = 5
 _MESSAGE_LIMIT = 4096  # bytes
+# A process or a thread that has ended counts for a moment longer among those of a user.
+_TRIES = 20
+_PAUSE_SECONDS = 0.05
 # It sees none of the caller's.
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
 
@@ -166,16 +172,28 @@ def _run(program: Path, question: str) -> "subprocess.CompletedProcess[bytes]":
     """Let an interpreter answer; it sees none of the caller's environment."""
     import subprocess
 
-    heed_children()
-    return subprocess.run(
-        _command(program, question),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        timeout=_SECONDS,
-        check=False,
-        cwd=program.parent,
-        env=_ENVIRONMENT,
+    return _patiently(
+        lambda: subprocess.run(
+            _command(program, question),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_SECONDS,
+            check=False,
+            cwd=program.parent,
+            env=_ENVIRONMENT,
+        )
     )
+
+
+def _patiently(start: Callable[[], _Started]) -> _Started:
+    """Start a process, when there can be one."""
+    heed_children()
+    for _ in range(_TRIES - 1):
+        try:
+            return start()
+        except BlockingIOError:  # EAGAIN
+            time.sleep(_PAUSE_SECONDS)
+    return start()
 
 
 def _command(program: Path, question: str, *options: str) -> list[str]:
@@ -186,16 +204,17 @@ def _asked(interpreter: Path, name: str) -> "subprocess.Popen[bytes]":
     """Start the interpreter with the question."""
     import subprocess
 
-    heed_children()
     try:
-        return subprocess.Popen(
-            # Without `site`: what packages do at the start is no question to the interpreter.
-            _command(interpreter, _QUESTION, "-S"),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd=interpreter.parent,
-            env=_ENVIRONMENT,
+        return _patiently(
+            lambda: subprocess.Popen(
+                # Without `site`: what packages do at the start is no question to the interpreter.
+                _command(interpreter, _QUESTION, "-S"),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                cwd=interpreter.parent,
+                env=_ENVIRONMENT,
+            )
         )
     except OSError as error:
         said = f"the interpreter of {name} cannot be started: {error.strerror or error}"

@@ -68,6 +68,7 @@ def stage(authenticated: Authenticated, work: Work, progress: Progress) -> Stage
                 progress.note(f"names that this file system takes for others: {len(merged)}")
             job = Job(archive, settle_entries(entries, merged), str(work.destination))
             counts = extract(authenticated, job, reader, tree)
+            reader.close()  # its thread counts among the processes that this user may have
             tree.make_links()
             check_offered(archive, work.staging)
         _finish(work, tree, progress, seconds)

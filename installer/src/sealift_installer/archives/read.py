@@ -48,6 +48,10 @@ class ArchiveReader:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the thread that reads ahead; there are no more members then."""
         if self._ahead is not None:
             self._ahead.close()
 
