@@ -11,13 +11,13 @@ from urllib.parse import urlsplit
 
 import requests
 from requests.auth import HTTPBasicAuth
-from requests.utils import select_proxy, should_bypass_proxies
 
 from sealift_bundler import __version__
 from sealift_bundler.access import Access
-from sealift_bundler.credentials import check_proxy, sendable
+from sealift_bundler.credentials import sendable
 from sealift_bundler.errors import NetworkError
 from sealift_bundler.patience import Patience
+from sealift_bundler.proxies import choose_proxies
 from sealift_bundler.web_faults import Transient, faults, public_url, refusal, shown
 from sealift_bundler.web_pool import Adapter
 from sealift_installer.errors import HostError, printable
@@ -70,7 +70,7 @@ class Session(requests.Session):
         """
         url = request.url or ""
         options["cert"] = self.access.certificate(url)
-        options["proxies"] = self._proxies(url, options.get("proxies") or {})
+        options["proxies"] = choose_proxies(url, self.access.proxy)
         token = self.access.token(url)
         if token is not None:
             # requests takes it off again where a redirect leads to another host.
@@ -111,17 +111,16 @@ class Session(requests.Session):
                 )
         return target
 
-    def _proxies(self, url: str, named: Mapping[str, str]) -> dict[str, str]:
-        """Return the proxies for this address: the environment's, else the spec's, or none."""
-        if should_bypass_proxies(url, no_proxy=None):
-            return {}
-        chosen = select_proxy(url, dict(named))
-        proxy = chosen or self.access.proxy
-        if proxy is not None:
-            check_proxy(proxy)
-        if proxy is None or chosen is not None:
-            return dict(named)
-        return {"http": proxy, "https": proxy}
+    def rebuild_proxies(
+        self,
+        prepared_request: requests.PreparedRequest,  # noqa: ARG002 - requests gives them
+        proxies: Any,  # noqa: ARG002
+    ) -> dict[str, str]:
+        """Leave the choice to `send`, after a redirect too.
+
+        requests would put the proxy's password among the headers, and they may go to the server.
+        """
+        return {}
 
 
 @contextmanager
