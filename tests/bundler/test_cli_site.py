@@ -284,6 +284,15 @@ def test_usage_and_version(workshop, capsys):
     assert workshop.sealift("--help", cwd=workshop.folder) == 0
 
 
+def test_too_little_memory_is_no_defect(founded, capsys, monkeypatch):
+    def hungry(*words: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("sealift_bundler.roots.read_roots", hungry)
+    assert founded.sealift("root", "show") == 6
+    assert capsys.readouterr().err == "error: not enough memory\n"
+
+
 def test_a_defect_is_no_traceback(founded, capsys, monkeypatch):
     def broken(*words: object) -> None:
         raise ZeroDivisionError("what\x1b[31m")
@@ -301,12 +310,12 @@ def test_a_defect_is_no_traceback(founded, capsys, monkeypatch):
 @pytest.mark.parametrize("lines", [1, 10_000])
 def test_whoever_reads_the_output_may_go(lines):
     code = f"""
-import sys, time
+import sys
 from sealift_bundler.cli import main
 from sealift_bundler.cli.main import app
 
 def show() -> None:
-    time.sleep(0.1)
+    sys.stdin.read()
     for _ in range({lines}):
         print("one line of the output")
 
@@ -315,9 +324,14 @@ sys.argv[1:] = ["show"]
 main()
 """
     with subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as process:
         process.stdout.close()
+        process.stdin.close()
         assert process.stderr.read() == ""
     # The code that a shell shows for a program that SIGPIPE has ended.
     assert process.returncode == 141

@@ -9,7 +9,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from index_stand_in import WHEEL, digest_of, publish
-from loopback import Announced, LoopbackServer
+from loopback import Announced, Body, LoopbackServer, Status
 from sealift_bundler import web
 from sealift_bundler.carried_wheels import CarriedWheels
 from sealift_bundler.runtime import Pin, own_wheels, read_pins, requirements_text, resolve_wheels
@@ -121,6 +121,13 @@ def test_a_size_that_nobody_announces_is_counted(index, settings, tmp_path):
     index.faults[f"/files/{PURE[0]}"] = [Announced(None)]
     wheels = resolve_wheels(["3.11"], ["linux-x86_64-gnu"], settings=settings, pins=PINS[1:])
     assert [wheel.size for wheel in wheels] == [7]
+
+
+def test_a_size_is_asked_for_again_after_a_fault(index, settings, monkeypatch):
+    monkeypatch.setattr(web, "PATIENCE", web.Patience(attempts=2, pause=0.0))
+    index.faults[f"/files/{PURE[0]}"] = [Status(503), Body(WHEEL)]
+    wheels = resolve_wheels(["3.11"], ["linux-x86_64-gnu"], settings=settings, pins=PINS[1:])
+    assert wheels[0].size == len(WHEEL)
 
 
 def test_the_pins_of_this_package_are_exact_and_hashed():

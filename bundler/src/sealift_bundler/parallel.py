@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from sealift_bundler.access import Access
 from sealift_bundler.errors import LocalFileError, NetworkError, join_messages
+from sealift_bundler.threads import start_threads
 from sealift_bundler.transfer import Stopped, Transfer
 from sealift_bundler.web import Session
 from sealift_installer.errors import Damaged, SealiftError
@@ -53,21 +54,20 @@ class _Crew:
             self._waiting.setdefault(_host(transfer), deque()).append(number)
         self._busy: Counter[str] = Counter()
         self._change = threading.Condition()
-        count = min(access.patience.connections, len(transfers))
-        self._threads = [threading.Thread(target=self._serve, daemon=True) for _ in range(count)]
+        self._count = min(access.patience.connections, len(transfers))
 
     def run(self) -> None:
-        for thread in self._threads:
-            thread.start()
+        started: list[threading.Thread] = []
         try:
-            for thread in self._threads:
+            started += start_threads(self._count, self._serve)
+            for thread in started:
                 thread.join()
         except BaseException:
             self._stop.set()
             with self._change:
                 self._change.notify_all()
-            for thread in self._threads:
-                thread.join(self._access.patience.farewell / len(self._threads))
+            for thread in started:
+                thread.join(self._access.patience.farewell / len(started))
             raise
         self._raise_errors()
 

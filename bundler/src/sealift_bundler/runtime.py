@@ -3,7 +3,6 @@
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.resources import files
@@ -20,6 +19,7 @@ from sealift_bundler.runtime_wheels import own_wheels
 from sealift_bundler.sources.index_client import IndexClient, address, digest
 from sealift_bundler.sources.pip_settings import PipSettings, through_pip
 from sealift_bundler.sources.wheels import choose_for_python, machine, read_wheels
+from sealift_bundler.threads import work_through
 from sealift_installer.errors import UsageError, mismatch
 from sealift_schemas.keys import Platform
 from sealift_schemas.lock import LockedWheel
@@ -106,12 +106,11 @@ def resolve_wheels(
     for line in _describe(missing):
         warn(line)
     packages = [chosen[filename] for filename in sorted(chosen)]
-    with ThreadPoolExecutor(_CONNECTIONS) as pool:
-        sizes = pool.map(partial(_size, settings, access), packages)
-        return tuple(
-            LockedWheel(package.filename, address(package), digest(package), size)
-            for package, size in zip(packages, sizes, strict=True)
-        )
+    sizes = work_through(packages, partial(_size, settings, access), _CONNECTIONS)
+    return tuple(
+        LockedWheel(package.filename, address(package), digest(package), size)
+        for package, size in zip(packages, sizes, strict=True)
+    )
 
 
 def suffices(
@@ -255,8 +254,12 @@ def _size(settings: PipSettings | None, access: Access | None, package: Distribu
         return package.size
     url = address(package)
     access = through_pip(Access(patience=web.PATIENCE) if access is None else access, settings)
-    with web.Session(access) as session, web.get(url, session=session) as response:
-        announced = web.body_size(response)
-        if announced is not None:
-            return announced
-        return sum(len(block) for block in web.read_body(response, url))
+
+    def ask() -> int:
+        with web.Session(access) as session, web.get(url, session=session) as response:
+            announced = web.body_size(response)
+            if announced is not None:
+                return announced
+            return sum(len(block) for block in web.read_body(response, url))
+
+    return web.insist(ask, access.patience)

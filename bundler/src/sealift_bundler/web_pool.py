@@ -6,7 +6,7 @@ answer (RFC 9110, 15.2) after the other, would be listened to without end.
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -38,10 +38,7 @@ def _deadline(connection: HTTPConnection) -> Iterator[None]:
                     socket.socket.shutdown(held, socket.SHUT_RDWR)
 
     seconds = connection.timeout
-    timer = threading.Timer(seconds, hang_up) if isinstance(seconds, int | float) else None
-    if timer is not None:
-        timer.daemon = True
-        timer.start()
+    timer = _start(seconds, hang_up) if isinstance(seconds, int | float) else None
     broken: Exception | None = None
     try:
         yield
@@ -58,6 +55,18 @@ def _deadline(connection: HTTPConnection) -> Iterator[None]:
         raise TimeoutError(_LATE) from None
     if broken is not None:
         raise broken
+
+
+def _start(seconds: float, action: Callable[[], None]) -> threading.Timer | None:
+    """Return a timer that runs; None where a user may have no more threads."""
+    timer = threading.Timer(seconds, action)
+    timer.daemon = True
+    try:
+        timer.start()
+    except RuntimeError:
+        # The time-outs of the socket are still there.
+        return None
+    return timer
 
 
 class _Connection(HTTPConnection):

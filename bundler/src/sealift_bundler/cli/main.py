@@ -122,6 +122,9 @@ def _say_host(error: OSError) -> int:
 
 
 def _say_defect(error: Exception) -> int:
+    if isinstance(error, MemoryError):
+        tell("error: not enough memory")
+        return HostError.exit_code
     if isinstance(error, UnicodeEncodeError) and sys.getfilesystemencoding() != "utf-8":
         tell(f"error: the locale has no way to write a name: {printable(str(error))}")
         tell("hint: run it with a UTF-8 locale, such as LC_ALL=C.UTF-8")

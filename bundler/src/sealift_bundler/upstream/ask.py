@@ -1,11 +1,11 @@
 """Asks all questions of a run, several at a time, and returns what was answered."""
 
-import threading
 from collections import deque
 from collections.abc import Iterable, Sequence
 
 from sealift_bundler import web
 from sealift_bundler.sources.pip_settings import PipSettings
+from sealift_bundler.threads import start_threads
 from sealift_bundler.upstream.github import (
     UnreadableAnswer,
     list_attestations,
@@ -66,13 +66,8 @@ def ask_all(questions: Sequence[tuple[LockedArchive, Question]], ways: Ways) -> 
                 except BaseException as error:  # noqa: BLE001
                     errors.append(error)
 
-    # Daemons, so that an interrupt need not wait for a server.
-    count = min(_CONNECTIONS, len(questions))
-    threads = [threading.Thread(target=serve, daemon=True) for _ in range(count)]
-    for thread in threads:
-        thread.start()
     try:
-        for thread in threads:
+        for thread in start_threads(min(_CONNECTIONS, len(questions)), serve):
             thread.join()
     except BaseException:
         waiting.clear()
