@@ -60,6 +60,23 @@ class Authority:
             )
             .sign(self._key, hashes.SHA256())
         )
+        return self._write(name, key, certificate)
+
+    def issue_to_itself(self, name: str, address: str = "127.0.0.1") -> Path:
+        """Return a file with key and certificate that no authority has signed."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
+        certificate = (
+            _builder(_name(name), key.public_key(), -1, 1)
+            .issuer_name(_name(name))
+            .add_extension(names, critical=False)
+            .sign(key, hashes.SHA256())
+        )
+        return self._write(name, key, certificate)
+
+    def _write(
+        self, name: str, key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate
+    ) -> Path:
         path = self.folder / f"{name}.pem"
         path.write_bytes(
             key.private_bytes(

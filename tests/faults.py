@@ -137,6 +137,11 @@ ROWS = (
         mended(f"a redirect by {code}", Redirect(f"/{NAME}?again", code))
         for code in (301, 302, 303, 307, 308)
     ),
+    mended(
+        "redirects by 301, 302, 307 and 308 in a row",
+        *(Redirect(f"/{NAME}?{code}", code) for code in (301, 302, 307, 308)),
+        requests=5,
+    ),
     final("redirects in a circle", "too many redirects", Redirect(f"/{NAME}"), requests=11),
     final("a redirect to a file", "refused a redirect", Redirect("file:///etc/passwd")),
     mended("a redirect to another host", Redirect("OTHER"), requests=1),
@@ -147,7 +152,7 @@ ROWS = (
     Row("https with a certificate that is trusted", (), place="https"),
     *(
         final(f"a certificate {what}", "the certificate is not trusted", requests=0, place=what)
-        for what in ("for another name", "that has expired", "of an unknown authority")
+        for what in ("for another name", "that has expired", "of an unknown authority", "that signs itself")
     ),
     lasting("connection refused", "connection refused", requests=0, place="nobody"),
     lasting("a name that nobody knows", "the server's name is not known", requests=0,

@@ -49,7 +49,9 @@ class Scene:
         return self._stack.enter_context(LoopbackServer(self.served, **options))  # type: ignore[arg-type]
 
     def _tls(self, issuer: Authority, **options: object) -> None:
-        certificate = issuer.issue("server", **options)  # type: ignore[arg-type]
+        self._serve_tls(issuer.issue("server", **options))  # type: ignore[arg-type]
+
+    def _serve_tls(self, certificate: Path) -> None:
         self.server = self.start(tls=self.authority.server(certificate))
         self.url = f"{self.server.url}/{NAME}"
 
@@ -63,6 +65,8 @@ class Scene:
             self._tls(self.authority, first=-3, last=-1)
         elif place == "of an unknown authority":
             self._tls(Authority(self.folder / "unknown"))
+        elif place == "that signs itself":
+            self._serve_tls(self.authority.issue_to_itself("server"))
         elif place == "nobody":
             self.url = f"{self._stack.enter_context(nobody())}/{NAME}"
         elif place == "an unknown name":
