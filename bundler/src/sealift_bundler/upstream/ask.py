@@ -119,8 +119,7 @@ def _attestations(
             raise UnreadableAnswer(f"the attestations have more than {LARGEST_LIST} bytes")
         bundles.append(bundle)
     lines = write_lines(bundles)
-    if lines:
-        reader.remember(question.request.address, lines)
+    reader.remember(question.request.address, lines)
     return Answer(lines or None, place=answer.place)
 
 

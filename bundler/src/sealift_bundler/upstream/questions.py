@@ -98,9 +98,11 @@ def beside(url: str, name: str) -> str:
     )
 
 
-def api_request(address: str, mirrors: Sequence[Mirror], limit: int = LARGEST_ANSWER) -> Request:
+def api_request(
+    address: str, mirrors: Sequence[Mirror], limit: int = LARGEST_ANSWER, *, keep: bool = True
+) -> Request:
     """Return the request for an address of GitHub's API, for an answer of `limit` bytes at most."""
-    return Request(address, _places(address, "", mirrors), limit, _API_HEADERS)
+    return Request(address, _places(address, "", mirrors), limit, _API_HEADERS, keep)
 
 
 def _list_address(url: str) -> tuple[str, bool]:
@@ -126,8 +128,9 @@ def _ask_github(
     if not attested:
         yield Question(
             "attestation",
-            # Several of these are read at the same time.
-            api_request(f"{below}/attestations/sha256:{sha256}", mirrors, LARGEST_LIST),
+            # Several of these are read at the same time. The answer has signed addresses, which
+            # let anybody in for minutes: what they lead to is kept, and they are not.
+            api_request(f"{below}/attestations/sha256:{sha256}", mirrors, LARGEST_LIST, keep=False),
             repository=repository,
         )
 

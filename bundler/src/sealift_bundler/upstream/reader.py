@@ -125,7 +125,7 @@ class Reader:
     def recall(self, address: str) -> Answer | None:
         """Return what was made of an address's answer in an earlier run, if nobody may be asked."""
         kept = self._store.answer(f"{address}{_MADE}") if self._offline else None
-        return None if kept is None else Answer(kept[0], place=address)
+        return None if kept is None else Answer(kept[0] or None, place=address)
 
     def remember(self, address: str, data: bytes) -> None:
         """Keep what was made of an address's answer, where it leads to others that do not last."""
