@@ -37,7 +37,7 @@ KINDS = {
 
 @pytest.fixture
 def workshop(tmp_path, monkeypatch):
-    monkeypatch.setattr(web, "PATIENCE", web.Patience(attempts=2, pause=0.0, read=2.0))
+    monkeypatch.setattr(web, "PATIENCE", web.Patience(attempts=2, pause=0.0))
     for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("NO_PROXY", "")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from loopback import LoopbackServer, Slow
+from loopback import LoopbackServer, Stalled
 from sealift_bundler import build, seal
 from sealift_bundler.draft import Draft
 from sealift_bundler.inspect import Inspection
@@ -311,7 +311,7 @@ def test_what_belongs_to_somebody_else_is_not_taken_over(tmp_path, monkeypatch):
 def test_what_a_killed_run_has_left_is_removed(workshop):
     bundle = workshop.folder / "bundle"
     with LoopbackServer(workshop.served) as server:
-        server.faults["/tool-1.0.tar.gz"] = [Slow(1)]
+        server.faults["/tool-1.0.tar.gz"] = [Stalled(10)]
         words = ["--sha256", digest(workshop.tool), "--name", "tool", "--version", "1.0"]
         assert workshop.sealift("add", "--url", f"{server.url}/tool-1.0.tar.gz", *words) == 0
         process = subprocess.Popen(

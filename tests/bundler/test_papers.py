@@ -79,7 +79,8 @@ def test_the_commands_find_a_changed_list(bundle):
 @needs_tools
 def test_the_commands_find_a_changed_signature(bundle):
     (signature,) = bundle.glob("SHA256SUMS.*.sig")
-    signature.write_bytes(signature.read_bytes()[:-1] + b"\0")
+    data = signature.read_bytes()
+    signature.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
     assert check(bundle, 1)[0] != 0
 
 

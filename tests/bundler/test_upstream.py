@@ -9,13 +9,14 @@ import json
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from loopback import Body, Drip, LoopbackServer, Redirect, Reset, SlowStart, Status
+from hurried import Hurried
+from loopback import Body, Drip, LoopbackServer, Redirect, Reset, Stalled, Status
 from sealift_bundler import web
 from sealift_bundler.upstream import reader, verify
 from sigstore_chain import SigstoreChain
@@ -102,7 +103,7 @@ class Bench:
 
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    monkeypatch.setattr(web, "PATIENCE", web.Patience(pause=0.001, read=2.0, connect=2.0))
+    monkeypatch.setattr(web, "PATIENCE", Hurried(pause=0.001))
     served = tmp_path / "github"
     served.mkdir()
     shop = Workshop(tmp_path).found(upstream=True)
@@ -303,7 +304,6 @@ UNHELPFUL = {
     "503": (Status(503, "9999"), "unreachable"),
     "reset": (Reset(), "unreachable"),
     "a loop": (Redirect("/sums"), "unreachable"),
-    "silence": (SlowStart(5.0), "unreachable"),
     "too much": (Body(b"\x00" * (4 * 1024 * 1024 + 1)), "unreachable"),
     "nothing": (Body(b""), "absent"),
     "nonsense": (Body(b"\xff\x00" * 5000), "absent"),
@@ -333,8 +333,21 @@ def test_lists_that_do_not_help(bench: Bench) -> None:
     assert found["tool-too-much-1"]["detail"].startswith("more than 4194304 bytes were sent")
 
 
+def test_silence_does_not_help(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "hasty", lambda patience: replace(patience, read=0.2, attempts=2))
+    with LoopbackServer(bench.shop.served) as server:
+        server.faults["/sums"] = [Stalled()]
+        bench.add(checksums=f"{server.url}/sums")
+        assert bench.lock() == 0
+        server.wait_for(2)
+        assert server.paths == ["/sums"] * 2
+    found = bench.upstream()["checksum-file"]
+    assert found["result"] == "unreachable"
+    assert found["detail"].startswith("no answer in time")
+
+
 def test_an_answer_that_drips(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reader, "LONGEST", 0.05)
+    monkeypatch.setattr(reader, "LONGEST", 0.0)
     archive = bench.add()
     sums = bench.server.directory / "gh/acme/tool/releases/download/v1" / f"{archive.name}.sha256"
     sums.write_text(digest(archive) * 100)
