@@ -25,6 +25,9 @@ SCHEME = "exec:"
 # Long enough for a person who has to touch a token (seconds).
 TIMEOUT = 120
 _LONGEST_TIMEOUT = 3600
+# How often it is looked whether what was stopped stands still, and how long in between (seconds).
+_LOOKS = 1000
+_LOOK = 0.001
 _HINT = "exec:public=FILE [timeout=SECONDS] COMMAND [ARGUMENT...]"
 
 
@@ -126,19 +129,35 @@ def _end(process: int) -> None:
 
     What a script has started would go on, and hold our stderr open for whoever reads it to its
     end. A process group of their own would do as well, but could not ask a person at the terminal.
+    All are stopped first, so that none starts another one behind our back.
     """
-    children: dict[int, list[int]] = {}
-    for place in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError, ValueError):
-            # proc(5): the name, in parentheses, may hold anything; behind it are state and parent.
-            parent = int(place.read_bytes().rpartition(b")")[2].split()[1])
-            children.setdefault(parent, []).append(int(place.parent.name))
-    doomed = [process]
-    for each in doomed:
-        doomed += children.get(each, [])
+    doomed: set[int] = set()
+    found = {process}
+    for _ in range(_LOOKS):
+        for each in found:
+            with suppress(OSError):
+                os.kill(each, signal.SIGSTOP)
+        doomed |= found
+        there = _processes()
+        found = {each for each, (_, parent) in there.items() if parent in doomed} - doomed
+        # One that runs has not heeded it yet.
+        if not found and not any(there.get(each, ("", 0))[0] == "R" for each in doomed):
+            break
+        time.sleep(_LOOK)
     for each in doomed:
         with suppress(OSError):
             os.kill(each, signal.SIGKILL)
+
+
+def _processes() -> dict[int, tuple[str, int]]:
+    """Return the state and the parent of each process."""
+    there = {}
+    for place in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError, ValueError):
+            # proc(5): the name, in parentheses, may hold anything; behind it are state and parent.
+            state, parent = place.read_text("latin-1").rpartition(")")[2].split()[:2]
+            there[int(place.parent.name)] = state, int(parent)
+    return there
 
 
 def parse_command(text: str) -> Command:
