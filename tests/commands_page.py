@@ -54,6 +54,7 @@ VARIABLES = {
     "UV_PYTHON_INSTALL_MIRROR": ("`sealift`", "[mirror](../how-to/from-a-mirror.md) of CPython"),
     "UV_PYPY_INSTALL_MIRROR": ("`sealift`", "mirror of PyPy"),
     "UV_GRAALPY_INSTALL_MIRROR": ("`sealift`", "mirror of GraalPy"),
+    "UV_PYODIDE_INSTALL_MIRROR": ("`sealift`", "mirror of Pyodide"),
     "UV_CONCURRENT_DOWNLOADS": ("`sealift`", "[downloads](downloads.md#settings) at a time"),
     "UV_HTTP_TIMEOUT": ("`sealift`", "seconds without a byte"),
     "UV_HTTP_CONNECT_TIMEOUT": ("`sealift`", "seconds for a connection"),

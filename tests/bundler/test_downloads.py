@@ -375,6 +375,11 @@ def test_uvs_mirror_of_a_folder_has_plain_names(tmp_path: Path, cache: Cache) ->
             "UV_GRAALPY_INSTALL_MIRROR",
             "https://github.com/oracle/graalpython/releases/download/",
         ),
+        (
+            "pyodide",
+            "UV_PYODIDE_INSTALL_MIRROR",
+            "https://github.com/pyodide/pyodide/releases/download/",
+        ),
     ],
 )
 def test_uvs_mirrors_stand_alone(implementation: str, variable: str, prefix: str) -> None:

@@ -21,6 +21,10 @@ _VARIABLES = {
         "UV_GRAALPY_INSTALL_MIRROR",
         "https://github.com/oracle/graalpython/releases/download/",
     ),
+    "pyodide": (
+        "UV_PYODIDE_INSTALL_MIRROR",
+        "https://github.com/pyodide/pyodide/releases/download/",
+    ),
 }
 
 
