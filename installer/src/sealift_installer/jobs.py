@@ -160,6 +160,10 @@ class Jobs:
         """Go on as the process that was forked."""
         pipe, answers, taken, orders = ends
         try:
+            # One that was stopped would keep the lock, were it told in any other way.
+            ctypes.CDLL(None).prctl(_END_WITH_PARENT, signal.SIGKILL)
+            if os.getppid() != parent:
+                os._exit(0)
             for each in (pipe, orders, *self._workers):
                 os.close(each)
             for other in self._workers.values():
@@ -170,7 +174,7 @@ class Jobs:
             signal.signal(signal.SIGINT, signal.SIG_IGN if ignored else _stay)
             signal.signal(signal.SIGTERM, _leave)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
-            _work(self._stages, taken, answers, parent)
+            _work(self._stages, taken, answers)
         finally:
             os._exit(0)  # none of what the other process would do at its end
 
@@ -259,12 +263,8 @@ class _Relay:
             data = data[os.write(self._pipe, data) :]
 
 
-def _work(stages: Sequence[Stage], orders: int, pipe: int, parent: int) -> None:
+def _work(stages: Sequence[Stage], orders: int, pipe: int) -> None:
     """Do the work of a process that was forked, until no more orders come or one fails."""
-    # One that was stopped would keep the lock, were it told in any other way.
-    ctypes.CDLL(None).prctl(_END_WITH_PARENT, signal.SIGKILL)
-    if os.getppid() != parent:
-        return
     relay = _Relay(pipe)
     while number := _read(orders, 4):
         relay.send("begun")
