@@ -51,5 +51,6 @@ def peak(place: Path, archive_format: str, count: int) -> int:
 @pytest.mark.parametrize("archive_format", ["tar.gz", "zip"])
 def test_the_peak_is_the_same_for_a_larger_archive(tmp_path: Path, archive_format: str):
     small, large = (peak(tmp_path / f"{count}", archive_format, count) for count in (SMALL, LARGE))
-    # Of 108 MiB more, nothing is held; whether a chunk is freed before the next is read varies.
-    assert large - small < 8 * MIB
+    # Of 108 MiB more, nothing is held. How many blocks wait to be written varies, up to 8 MiB, and
+    # so does whether a chunk is freed before the next is read.
+    assert large - small < 32 * MIB
