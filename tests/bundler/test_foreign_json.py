@@ -72,6 +72,12 @@ def test_a_catalogue_with_a_name_twice_is_refused(kind: str) -> None:
         read_catalog(_ambiguous(kind), "c")
 
 
+def test_the_name_that_is_there_twice_is_found_among_many() -> None:
+    names = ",".join(f'"{number}":0' for number in (*range(200_000), 199_999))
+    with pytest.raises(ValueError, match='an object has the name "199999" twice'):
+        read_json(f"{{{names}}}".encode())
+
+
 def test_a_catalogue_with_a_number_that_is_none_is_refused() -> None:
     data = document(entry(note=float("nan")))
     with pytest.raises(DocumentError, match="NaN is no JSON"):

@@ -6,6 +6,7 @@ next reader: uv refuses a catalogue for it in the fields that it knows.
 """
 
 import json
+from collections import Counter
 from typing import Any, Never
 
 from sealift_schemas.strictjson import shorten
@@ -43,8 +44,7 @@ def check_amount(data: bytes) -> None:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(pairs)
     if len(values) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in values if names.count(name) > 1)
+        twice, _ = Counter(name for name, _ in pairs).most_common(1)[0]
         raise ValueError(f"an object has the name {shorten(twice)} twice")
     return values
 
