@@ -88,6 +88,67 @@ def test_a_wish_keeps_what_it_shares_with_one_that_is_gone(workshop):
     assert names(workshop) == ["3.12.5-gnu", "3.13.1-gnu"]
 
 
+@pytest.mark.parametrize(
+    "wishes",
+    [
+        [(">=3.12", "--each", "minor", *GNU), ("3.12", *GNU)],
+        [("3.12", *GNU), ("cpython@3.12", *GNU)],
+        [("3.12", *GNU), ("3.12-linux-x86_64-gnu",)],
+        [("3.12", "--each", "patch", *GNU), ("3.12", *GNU)],
+        [("3.12", *GNU), ("3.12", "--each", "patch", *GNU)],
+    ],
+)
+def test_wishes_for_the_same_archive_keep_it(workshop, wishes):
+    first = [(12, patch, "gnu") for patch in (2, 9, 10)]
+    publish(workshop, *first)
+    for words in wishes:
+        assert workshop.sealift("add", *words) == 0
+    kept = names(workshop)
+    assert "3.12.10-gnu" in kept
+    publish(workshop, *first, (12, 11, "gnu"))
+    workshop.add_tool()
+    assert names(workshop)[:-1] == kept
+    # Nor does any of them need the others.
+    text = workshop.spec.read_text()
+    tables = text[text.index("[[python]]") : text.index("[[url]]")].split("\n\n")
+    for table in (one for one in tables if one.strip()):
+        workshop.spec.write_text(text.partition("[[python]]")[0] + table + "\n")
+        here = names(workshop)
+        assert "3.12.10-gnu" in here
+        assert "3.12.11-gnu" not in here
+        workshop.spec.write_text(text)
+        assert workshop.sealift("lock", "--upgrade") == 0
+        assert "3.12.11-gnu" in locked(workshop)
+        publish(workshop, *first)
+        assert workshop.sealift("lock", "--upgrade") == 0
+        publish(workshop, *first, (12, 11, "gnu"))
+
+
+def test_one_of_two_wishes_is_upgraded(workshop):
+    assert workshop.sealift("add", ">=3.12", "--each", "minor", *GNU) == 0
+    assert workshop.sealift("add", "3.12", *GNU) == 0
+    assert names(workshop) == ["3.12.5-gnu", "3.13.1-gnu"]
+    publish(workshop, *FIRST, (12, 6, "gnu"))
+    assert workshop.sealift("lock", "--upgrade", ">=3.12") == 0
+    assert locked(workshop) == ["3.12.5-gnu", "3.12.6-gnu", "3.13.1-gnu"]
+    assert workshop.sealift("lock", "--upgrade", "cpython-3.12.5-linux-x86_64-gnu") == 0
+    assert locked(workshop) == ["3.12.6-gnu", "3.13.1-gnu"]
+
+
+def test_pyodide_is_kept_on_whatever_machine(workshop):
+    path = workshop.serve("pyodide.tar.gz", {"pyodide-root/dist/python": b"wasm"})
+    more = {"os": "emscripten", "libc": "musl", "url": path.as_uri(), "sha256": digest(path)}
+    catalog = workshop.served / "downloads.json"
+    catalog.write_text(
+        json.dumps({"one": {**entry(**more), "arch": {"family": "wasm32", "variant": None}}})
+    )
+    assert workshop.sealift("add", "pyodide") == 0
+    kept = names(workshop)
+    catalog.unlink()
+    workshop.add_tool()
+    assert names(workshop)[: len(kept)] == kept
+
+
 def test_a_wish_that_changes_is_looked_up_anew(workshop):
     assert workshop.sealift("add", ">=3.12", "--each", "minor", *GNU) == 0
     assert names(workshop) == ["3.12.5-gnu", "3.13.1-gnu"]

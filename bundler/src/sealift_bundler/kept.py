@@ -1,7 +1,7 @@
 """What the old lock has for a wish of the spec, where nothing asks for something newer."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sealift_bundler.catalogs.requests import PythonRequest
 from sealift_bundler.sources.python import expands
@@ -48,19 +48,15 @@ class Kept:
     def python(self, wanted: PythonWanted) -> list[LockedArchive]:
         """Return the archives for the wish if they cover it, else none."""
         old = self._archives("python", wanted.request)
-        if expands(wanted):
-            return self._expansion(wanted) if old else []
-        request = PythonRequest.parse(wanted.request)
+        if not old:
+            return []
+        kept = self._expansion(wanted)
+        if not kept and not expands(wanted):
+            kept = find_by_request(old, wanted, self.default)
         accepted = (wanted.accept_digest or "").removeprefix("sha256:")
-        mine = [
-            archive
-            for archive in old
-            if archive.request == wanted.request
-            and (archive.digest_source != "accepted" or archive.sha256 == accepted)
-        ]
-        if request.os or request.architecture or request.libc:
-            return mine[:1]
-        return _covering(mine, wanted.platforms or (str(self.default),))
+        ours = all(one.digest_source != "accepted" or one.sha256 == accepted for one in kept)
+        # Of two wishes with the same archive the lock names one.
+        return [replace(one, request=wanted.request) for one in kept] if ours else []
 
     def package(self, wanted: PackageWanted) -> list[LockedArchive]:
         """Return the wheels for the wish if they cover it, else none."""
@@ -106,14 +102,38 @@ class Kept:
         """Return what the wish stood for, nothing if it has changed since."""
         assert self.old is not None, "there are archives"
         wish = (wanted.request, wanted.platforms, wanted.each, wanted.all_platforms)
-        by_name = {archive.name: archive for archive in self.old.archives}
         for one in self.old.expansions:
             if (one.request, one.platforms, one.each, one.all_platforms) == wish:
+                by_name = {archive.name: archive for archive in self.old.archives}
                 kept = [by_name[name] for name in one.names if name in by_name]
-                anywhere = bool(wanted.platforms) or wanted.all_platforms
+                anywhere = wanted.platforms or wanted.all_platforms or _names_platform(wanted)
                 here = anywhere or all(old.platform == str(self.default) for old in kept)
                 return kept if here and len(kept) == len(one.names) else []
         return []
+
+
+def find_by_request(
+    archives: Sequence[LockedArchive], wanted: PythonWanted, default: Platform
+) -> list[LockedArchive]:
+    """Return those of a lock's archives that name the wish's request, if they cover it, else none.
+
+    They are what the wish stands for, unless it shares archives with another one.
+    """
+    mine = [
+        archive
+        for archive in archives
+        if (archive.source, archive.request) == ("python", wanted.request)
+    ]
+    if _names_platform(wanted):
+        return mine[:1]
+    return _covering(mine, wanted.platforms or (str(default),))
+
+
+def _names_platform(wanted: PythonWanted) -> bool:
+    request = PythonRequest.parse(wanted.request)
+    # Pyodide is for one platform alone.
+    wasm = request.implementation == "pyodide"
+    return wasm or bool(request.os or request.architecture or request.libc)
 
 
 def _covering(archives: Sequence[LockedArchive], platforms: Iterable[str]) -> list[LockedArchive]:

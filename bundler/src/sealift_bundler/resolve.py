@@ -3,14 +3,14 @@
 Catalogues and the package index are only asked for what is new, or for all with `upgrade`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from sealift_bundler import lock as locks
 from sealift_bundler.catalogs.catalog import Catalog
 from sealift_bundler.catalogs.order import load_catalogs
 from sealift_bundler.errors import NetworkError
-from sealift_bundler.kept import Kept
+from sealift_bundler.kept import Kept, find_by_request
 from sealift_bundler.means import Means
 from sealift_bundler.obtain import fetch_files, find_again
 from sealift_bundler.roots import newest_version
@@ -36,17 +36,12 @@ class _Search:
     kept: Kept
     platform: Platform
     catalogs: list[Catalog] = field(default_factory=list)
-    expansions: list[Expansion] = field(default_factory=list)
+    # What each wish for a Python stands for.
+    stood: list[tuple[PythonWanted, tuple[str, ...]]] = field(default_factory=list)
 
     def python(self, wanted: PythonWanted) -> list[Found]:
         found = self._python(wanted)
-        if expands(wanted):
-            names = tuple(sorted(one.name for one in found))
-            self.expansions.append(
-                Expansion(
-                    wanted.request, names, wanted.platforms, wanted.each, wanted.all_platforms
-                )
-            )
+        self.stood.append((wanted, tuple(sorted(one.name for one in found))))
         return found
 
     def _python(self, wanted: PythonWanted) -> list[Found]:
@@ -122,7 +117,7 @@ def make_lock(site: Site, means: Means, now: str) -> locks.Locked:
         archives=gathered.archives,
         wheels=_wheels(spec, archives, search),
         catalogs=_catalogs(search),
-        expansions=tuple(search.expansions),
+        expansions=tuple(_expansions(search, archives)),
         trusted_root=gathered.trusted_root,
         root=newest_version(site.roots),
     )
@@ -177,6 +172,20 @@ def _locked(found: Sequence[Found], site: Site, means: Means) -> tuple[LockedArc
     fetched = fetch_files([one for one in found if one.size is None], site, means)
     sizes = {one.name: path.stat().st_size for one, path in fetched}
     return tuple(one.locked(sizes[one.name] if one.size is None else one.size) for one in found)
+
+
+def _expansions(search: _Search, archives: Sequence[LockedArchive]) -> Iterator[Expansion]:
+    """Yield what the archives themselves do not tell: which wishes they are for."""
+    by_request: dict[str, list[LockedArchive]] = {}
+    for archive in archives:
+        by_request.setdefault(archive.request, []).append(archive)
+    for wanted, names in search.stood:
+        mine = by_request.get(wanted.request, [])
+        told = find_by_request(mine, wanted, search.platform)
+        if expands(wanted) or sorted(one.name for one in told) != list(names):
+            yield Expansion(
+                wanted.request, names, wanted.platforms, wanted.each, wanted.all_platforms
+            )
 
 
 def _wheels(
