@@ -267,6 +267,14 @@ LOCK: dict[str, Any] = {
             "size": 1000,
         }
     ],
+    "missing_wheels": [
+        {
+            "name": "backports-zstd",
+            "version": "1.2.0",
+            "platform": "linux-riscv64gc-gnu",
+            "pythons": ["3.11", "3.12"],
+        }
+    ],
     "expansions": [
         {
             "request": "cpython@>=3.11",

@@ -12,7 +12,14 @@ from index_stand_in import WHEEL, digest_of, publish
 from loopback import Announced, Body, LoopbackServer, Status
 from sealift_bundler import web
 from sealift_bundler.carried_wheels import CarriedWheels
-from sealift_bundler.runtime import Pin, own_wheels, read_pins, requirements_text, resolve_wheels
+from sealift_bundler.runtime import (
+    Pin,
+    describe_missing,
+    own_wheels,
+    read_pins,
+    requirements_text,
+    resolve_wheels,
+)
 from sealift_bundler.sources.pip_settings import PipSettings
 from sealift_installer.errors import Damaged, UsageError
 from sealift_schemas.lock import LockedWheel
@@ -56,7 +63,7 @@ def names(wheels):
 
 def test_a_wheel_is_found_for_each_python_with_the_least_demand(index, settings):
     pythons = ("3.11", "3.12", "3.13")
-    wheels = resolve_wheels(pythons, ["linux-x86_64-gnu"], settings=settings, pins=PINS)
+    wheels = resolve_wheels(pythons, ["linux-x86_64-gnu"], settings=settings, pins=PINS).wheels
     assert names(wheels) == [COMPILED[0], COMPILED[2], PURE[0]]
     first = wheels[0]
     assert first.url == f"{index.url}/files/{COMPILED[0]}"
@@ -65,7 +72,7 @@ def test_a_wheel_is_found_for_each_python_with_the_least_demand(index, settings)
 
 
 def test_markers_are_evaluated_for_the_target(index, settings):
-    wheels = resolve_wheels(["3.13"], ["linux-x86_64-gnu"], settings=settings, pins=PINS)
+    wheels = resolve_wheels(["3.13"], ["linux-x86_64-gnu"], settings=settings, pins=PINS).wheels
     assert names(wheels) == [COMPILED[2]]
     assert "/simple/plain/" not in index.paths
 
@@ -85,25 +92,25 @@ def test_markers_are_evaluated_for_the_target(index, settings):
 )
 def test_a_marker_is_that_of_the_target(marker, platform, applies, settings):
     pins = [pin("plain", "1", PURE, marker)]
-    wheels = resolve_wheels(["3.11"], [platform], settings=settings, pins=pins)
+    wheels = resolve_wheels(["3.11"], [platform], settings=settings, pins=pins).wheels
     assert names(wheels) == (PURE if applies else [])
 
 
 def test_where_a_wheel_is_missing_is_told(settings):
-    told = []
     platforms = ["linux-s390x-gnu", "macos-aarch64-none"]
-    resolve_wheels(["3.11"], platforms, settings=settings, pins=PINS, warn=told.append)
+    found = resolve_wheels(["3.11"], platforms, settings=settings, pins=PINS)
+    told = list(describe_missing(found.missing))
     where = "unseal cannot be installed on linux-s390x-gnu with Python 3.11"
     assert told == [f"{where}: there is no wheel of fast 1.0"]
 
 
 def test_what_is_missing_is_told_once_for_a_platform(index, settings):
-    told = []
     for name in ("native", "also", "third"):
         publish(index, name, [f"{name}-1-cp311-cp311-macosx_11_0_arm64.whl"])
     pins = [*PINS, *(pin(name, "1", []) for name in ("native", "also", "third"))]
     platforms = ["linux-s390x-gnu", "linux-riscv64-gnu"]
-    resolve_wheels(["3.11", "3.12"], platforms, settings=settings, pins=pins, warn=told.append)
+    found = resolve_wheels(["3.11", "3.12"], platforms, settings=settings, pins=pins)
+    told = list(describe_missing(found.missing))
     lacking = "with Python 3.11, 3.12: there is no wheel of also 1, fast 1.0, native 1 and 1 more"
     assert told == [f"unseal cannot be installed on {one} {lacking}" for one in sorted(platforms)]
 
@@ -119,14 +126,14 @@ def test_a_size_that_nobody_announces_is_counted(index, settings, tmp_path):
     file.parent.mkdir()
     file.write_bytes(b"counted")
     index.faults[f"/files/{PURE[0]}"] = [Announced(None)]
-    wheels = resolve_wheels(["3.11"], ["linux-x86_64-gnu"], settings=settings, pins=PINS[1:])
+    wheels = resolve_wheels(["3.11"], ["linux-x86_64-gnu"], settings=settings, pins=PINS[1:]).wheels
     assert [wheel.size for wheel in wheels] == [7]
 
 
 def test_a_size_is_asked_for_again_after_a_fault(index, settings, monkeypatch):
     monkeypatch.setattr(web, "PATIENCE", web.Patience(attempts=2, pause=0.0))
     index.faults[f"/files/{PURE[0]}"] = [Status(503), Body(WHEEL)]
-    wheels = resolve_wheels(["3.11"], ["linux-x86_64-gnu"], settings=settings, pins=PINS[1:])
+    wheels = resolve_wheels(["3.11"], ["linux-x86_64-gnu"], settings=settings, pins=PINS[1:]).wheels
     assert wheels[0].size == len(WHEEL)
 
 

@@ -42,6 +42,7 @@ from sealift_schemas.manifest import (
     Requirements,
     Source,
 )
+from sealift_schemas.missing import PROJECT, MissingWheel
 from sealift_schemas.payload import BUNDLE_PATH, CHUNK_SIZE, BundleFile
 from sealift_schemas.receipt import (
     ACTIONS,
@@ -51,7 +52,7 @@ from sealift_schemas.receipt import (
 )
 from sealift_schemas.resources import read_schema
 from sealift_schemas.root import ROLES, SCHEMES, PublicKey, Role, Root, StreamRule
-from sealift_schemas.spec import EACH
+from sealift_schemas.spec import EACH, MINOR_VERSION
 from sealift_schemas.strictjson import LARGEST_INTEGER, TIME
 
 
@@ -165,6 +166,13 @@ locked = st.builds(
     links=links,
 )
 wheels = st.builds(LockedWheel, filename=like(WHEEL.pattern), url=text, sha256=sha256, size=counts)
+missing = st.builds(
+    MissingWheel,
+    name=like(PROJECT.pattern),
+    version=like(VERSION.pattern),
+    platform=like(PLATFORM.pattern),
+    pythons=st.lists(like(MINOR_VERSION.pattern), max_size=2).map(tuple),
+)
 expansions = st.builds(
     Expansion,
     request=text,
@@ -183,6 +191,7 @@ locks = st.builds(
         locked, max_size=3, unique_by=(lambda each: each.name, lambda each: each.sha256)
     ).map(tuple),
     wheels=st.lists(wheels, max_size=2).map(tuple),
+    missing_wheels=st.lists(missing, max_size=2).map(tuple),
     expires=st.none() | times,
     expansions=st.lists(expansions, max_size=2).map(tuple),
 )

@@ -151,10 +151,12 @@ def find_misfit(lock: Lock, spec: Spec) -> str | None:
 def settle(new: Lock, old: Lock | None, spec: Spec, now: str) -> Locked:
     """Return `old` if `new` says the same, else `new` with the next sequence and the time `now`.
 
-    A catalogue that was published anew is no change by itself: no bundle carries it.
+    A catalogue that was published anew is no change by itself: no bundle carries it. Nor is what
+    the index does not have, which is kept so that nobody asks for it again.
     """
     changes = describe_changes(old, new)
     if old is not None and old.stream == new.stream:
+        noted = replace(old, missing_wheels=new.missing_wheels)
         same = replace(
             new,
             sequence=old.sequence,
@@ -162,8 +164,8 @@ def settle(new: Lock, old: Lock | None, spec: Spec, now: str) -> Locked:
             expires=old.expires,
             catalogs=old.catalogs,
         )
-        if same == old and not changes:
-            return Locked(old, ())
+        if same == noted and not changes:
+            return Locked(noted, ())
         new = replace(new, sequence=_next(old))
     dated = replace(new, created=now, expires=_expiry(spec, now))
     return Locked(dated, changes or ("nothing is wanted yet",))

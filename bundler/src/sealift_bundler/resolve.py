@@ -23,6 +23,7 @@ from sealift_installer.errors import UsageError
 from sealift_installer.host import current_platform
 from sealift_schemas.keys import Platform
 from sealift_schemas.lock import Expansion, Lock, LockedArchive, LockedCatalog, LockedWheel
+from sealift_schemas.missing import MissingWheel
 from sealift_schemas.spec import PackageWanted, PythonWanted, Spec, UrlWanted
 
 
@@ -109,13 +110,15 @@ def make_lock(site: Site, means: Means, now: str) -> locks.Locked:
     found += find_again(spec, means)
     archives = _locked(_distinct(found), site, means)
     gathered = gather_evidence(archives, evidence_search(site, means, old))
+    wheels, missing = _wheels(spec, archives, search)
     new = Lock(
         stream=spec.stream,
         sequence=1,
         created=now,
         spec=locks.spec_digest(spec),
         archives=gathered.archives,
-        wheels=_wheels(spec, archives, search),
+        wheels=wheels,
+        missing_wheels=missing,
         catalogs=_catalogs(search),
         expansions=tuple(_expansions(search, archives)),
         trusted_root=gathered.trusted_root,
@@ -190,23 +193,30 @@ def _expansions(search: _Search, archives: Sequence[LockedArchive]) -> Iterator[
 
 def _wheels(
     spec: Spec, archives: Sequence[LockedArchive], search: _Search
-) -> tuple[LockedWheel, ...]:
+) -> tuple[tuple[LockedWheel, ...], tuple[MissingWheel, ...]]:
+    """Return the wheels of unseal, and what is missing: the old lock's if they serve, else anew.
+
+    What is missing is told every time.
+    """
     if not spec.pythons:
-        return ()
-    from sealift_bundler.runtime import resolve_wheels, suffices
+        return (), ()
+    from sealift_bundler.runtime import Runtime, describe_missing, resolve_wheels, suffices
 
     platforms = sorted({archive.platform for archive in archives} - {"any"})
     platforms = platforms or [str(search.platform)]
-    old = () if search.old is None or search.kept.nothing else search.old.wheels
-    if suffices(old, spec.pythons, platforms):
-        return old
-    if search.means.offline:
-        raise NetworkError(
-            "the wheels of unseal for these platforms are not in the lock and --offline is set",
-            hint="run sealift lock where the package index can be reached",
-        )
-    access = search.means.fetching(search.site).access
-    return resolve_wheels(spec.pythons, platforms, access=access, warn=search.means.warn)
+    old = None if search.kept.nothing else search.old
+    runtime = Runtime() if old is None else Runtime(old.wheels, old.missing_wheels)
+    if not suffices(runtime, spec.pythons, platforms):
+        if search.means.offline:
+            raise NetworkError(
+                "the wheels of unseal for these platforms are not in the lock and --offline is set",
+                hint="run sealift lock where the package index can be reached",
+            )
+        access = search.means.fetching(search.site).access
+        runtime = resolve_wheels(spec.pythons, platforms, access=access)
+    for line in describe_missing(runtime.missing):
+        search.means.warn(line)
+    return runtime.wheels, runtime.missing
 
 
 def _catalogs(search: _Search) -> tuple[LockedCatalog, ...]:

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.resources import files
@@ -23,8 +23,10 @@ from sealift_bundler.threads import work_through
 from sealift_installer.errors import UsageError, mismatch
 from sealift_schemas.keys import Platform
 from sealift_schemas.lock import LockedWheel
+from sealift_schemas.missing import MissingWheel
 
-__all__ = ["Pin", "own_wheels", "read_pins", "requirements_text", "resolve_wheels", "suffices"]
+__all__ = ["Pin", "Runtime", "describe_missing", "own_wheels", "read_pins", "requirements_text"]
+__all__ += ["resolve_wheels", "suffices"]
 
 _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 _LINE_END = "\\\n"
@@ -56,12 +58,20 @@ class Pin:
 
 
 @dataclass(frozen=True, slots=True)
+class Runtime:
+    """The wheels that unseal needs, sorted by name, and those of them that there are not."""
+
+    wheels: tuple[LockedWheel, ...] = ()
+    missing: tuple[MissingWheel, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class _Missing:
     """A target for which a package has no wheel."""
 
     platform: Platform
     python: tuple[int, int]
-    wheel: str
+    pin: Pin
 
 
 def read_pins() -> tuple[Pin, ...]:
@@ -77,17 +87,15 @@ def resolve_wheels(
     settings: PipSettings | None = None,
     access: Access | None = None,
     pins: Sequence[Pin] | None = None,
-    warn: Callable[[str], None] = lambda _: None,
-) -> tuple[LockedWheel, ...]:
-    """Find the wheels that unseal needs with these Pythons on these platforms, sorted by name.
+) -> Runtime:
+    """Find the wheels that unseal needs with these Pythons on these platforms.
 
     Args:
         pythons: versions such as `3.13`.
-        platforms: such as `linux-x86_64-gnu`; what has no wheels of its own is left out.
+        platforms: such as `linux-x86_64-gnu`.
         settings: the index; else the one that pip is configured for.
         access: the way to servers, where pip's configuration says nothing.
         pins: what is wanted; else the pins of this package.
-        warn: is told where unseal cannot be installed for want of a wheel.
 
     Raises:
         UsageError: the index does not have a pinned project, or tells another digest.
@@ -103,41 +111,53 @@ def resolve_wheels(
             if wanted:
                 packages = index.wheels(pin.name)
                 chosen |= {one.filename: one for one in _choose(pin, packages, wanted, missing)}
-    for line in _describe(missing):
-        warn(line)
     packages = [chosen[filename] for filename in sorted(chosen)]
     sizes = work_through(packages, partial(_size, settings, access), _CONNECTIONS)
-    return tuple(
+    wheels = tuple(
         LockedWheel(package.filename, address(package), digest(package), size)
         for package, size in zip(packages, sizes, strict=True)
     )
+    return Runtime(wheels, _settle(missing))
 
 
 def suffices(
-    wheels: Sequence[LockedWheel],
+    runtime: Runtime,
     pythons: Sequence[str],
     platforms: Sequence[str],
     *,
     pins: Sequence[Pin] | None = None,
 ) -> bool:
-    """Tell whether `wheels` of a lock are all that `resolve_wheels` would look for, and no more.
+    """Tell whether `runtime`, of a lock, is all that `resolve_wheels` would look for, and no more.
 
-    Nothing is asked of the index, so a pin without a wheel for a target has to be looked up again.
+    The index is not asked: what it did not have counts as known.
     """
-    packages = [_package(wheel) for wheel in wheels]
+    packages = [_package(wheel) for wheel in runtime.wheels]
     names = {package.filename: parse_wheel_filename(package.filename)[0] for package in packages}
     targets = [(_version(python), Platform.parse(name)) for python in pythons for name in platforms]
     used: set[str] = set()
+    missing: list[_Missing] = []
     for pin in read_pins() if pins is None else pins:
         mine = [package for package in packages if names[package.filename] == pin.name]
         wanted = [target for target in targets if pin.applies(_environment(*target))]
-        missing: list[_Missing] = []
         if any(digest(package) not in pin.hashes for package in mine):
             return False
         used |= {package.filename for package in _choose(pin, mine, wanted, missing)}
-        if missing:
-            return False
-    return used == names.keys()
+    return used == names.keys() and _settle(missing) == runtime.missing
+
+
+def describe_missing(missing: Iterable[MissingWheel]) -> Iterator[str]:
+    """Yield for each platform where unseal cannot be installed, and what it lacks there."""
+    by_platform: dict[str, list[MissingWheel]] = {}
+    for each in missing:
+        by_platform.setdefault(each.platform, []).append(each)
+    for platform, lacking in sorted(by_platform.items()):
+        pythons = sorted({python for each in lacking for python in each.pythons}, key=_version)
+        wheels = sorted(f"{each.name} {each.version}" for each in lacking)
+        more = f" and {len(wheels) - _SHOWN} more" if len(wheels) > _SHOWN else ""
+        yield (
+            f"unseal cannot be installed on {platform} with Python {', '.join(pythons)}:"
+            f" there is no wheel of {', '.join(wheels[:_SHOWN])}{more}"
+        )
 
 
 def requirements_text(wheels: Mapping[str, bytes]) -> bytes:
@@ -187,7 +207,7 @@ def _choose(
     for python, platform in targets:
         wheel = choose_for_python(wheels, python, platform)
         if wheel is None:
-            missing.append(_Missing(platform, python, f"{pin.name} {pin.version}"))
+            missing.append(_Missing(platform, python, pin))
             continue
         chosen[wheel.package.filename] = wheel.package
     for package in chosen.values():
@@ -201,20 +221,18 @@ def _choose(
     return list(chosen.values())
 
 
-def _describe(missing: Iterable[_Missing]) -> Iterator[str]:
-    """Yield for each platform where unseal cannot be installed, and what it lacks there."""
-    by_platform: dict[Platform, list[_Missing]] = {}
+def _settle(missing: Iterable[_Missing]) -> tuple[MissingWheel, ...]:
+    """Return what is missing as the lock has it: sorted, the Pythons together."""
+    found: dict[tuple[str, str, str], set[tuple[int, int]]] = {}
     for each in missing:
-        by_platform.setdefault(each.platform, []).append(each)
-    for platform, lacking in sorted(by_platform.items()):
-        pythons = sorted({each.python for each in lacking})
-        versions = ", ".join(f"{major}.{minor}" for major, minor in pythons)
-        wheels = sorted({each.wheel for each in lacking})
-        more = f" and {len(wheels) - _SHOWN} more" if len(wheels) > _SHOWN else ""
-        yield (
-            f"unseal cannot be installed on {platform} with Python {versions}:"
-            f" there is no wheel of {', '.join(wheels[:_SHOWN])}{more}"
+        key = (str(each.platform), each.pin.name, each.pin.version)
+        found.setdefault(key, set()).add(each.python)
+    return tuple(
+        MissingWheel(
+            name, version, platform, tuple(f"{major}.{minor}" for major, minor in sorted(pythons))
         )
+        for (platform, name, version), pythons in sorted(found.items())
+    )
 
 
 def _package(wheel: LockedWheel) -> DistributionPackage:

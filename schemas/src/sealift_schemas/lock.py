@@ -20,6 +20,7 @@ from sealift_schemas.manifest import (
     VERSION,
     read_links,
 )
+from sealift_schemas.missing import MissingWheel
 from sealift_schemas.pattern import Pattern
 from sealift_schemas.pieces import Lists, parse_large, write_pieces
 from sealift_schemas.spec import EACH
@@ -214,7 +215,8 @@ class Lock:
     """The whole of sealift.lock. `spec` is the SHA-256 of the spec's meaning, not of its bytes.
 
     `trusted_root` is there where attestations are carried, and keys to verify them with. `root` is
-    the newest root version that a bundle of this lock carries.
+    the newest root version that a bundle of this lock carries. `missing_wheels` are those that
+    `wheels` lacks because there are none.
     """
 
     stream: str
@@ -228,6 +230,7 @@ class Lock:
     expansions: tuple[Expansion, ...] = ()
     trusted_root: TrustedRootFile | None = None
     root: int = 1
+    missing_wheels: tuple[MissingWheel, ...] = ()
 
     @classmethod
     def read(cls, data: bytes, *, what: str = "sealift.lock") -> "Lock":
@@ -258,6 +261,9 @@ class Lock:
                 if fields.has("trusted_root")
                 else None,
                 root=fields.integer("root", minimum=1) if fields.has("root") else 1,
+                missing_wheels=fields.items("missing_wheels", MissingWheel.from_json)
+                if fields.has("missing_wheels")
+                else (),
             )
         _check_distinct(lock.archives, what)
         return lock
@@ -267,6 +273,7 @@ class Lock:
         expires = {} if self.expires is None else {"expires": self.expires}
         expansions = [expansion.to_json() for expansion in self.expansions]
         trusted = self.trusted_root
+        missing = [wheel.to_json() for wheel in self.missing_wheels]
         return {
             "format": FORMAT,
             "stream": self.stream,
@@ -277,6 +284,7 @@ class Lock:
             "catalogs": [catalog.to_json() for catalog in self.catalogs],
             "archives": collect(archive.to_json() for archive in self.archives),
             "wheels": [wheel.to_json() for wheel in self.wheels],
+            **({"missing_wheels": missing} if missing else {}),
             **({"expansions": expansions} if expansions else {}),
             **({} if trusted is None else {"trusted_root": trusted.to_json()}),
             **({} if self.root == 1 else {"root": self.root}),
