@@ -458,6 +458,33 @@ def test_what_could_not_be_had_is_asked_for_again(bench: Bench) -> None:
     assert bench.results()["attestation"] == "verified"
 
 
+def test_what_is_known_outlasts_who_is_away(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive = bench.add()
+    publish_all(bench, archive)
+    path = f"{API}/attestations/sha256:{digest(archive)}"
+    good = bench.server.faults[path]
+    bench.server.faults[path] = [Status(500)]
+    assert bench.lock() == 0
+    before = bench.shop.lock.read_bytes()
+    assert sorted(bench.results().values()) == ["agrees", "agrees", "unreachable"]
+    # Now everybody is away, and for another reason.
+    for each in bench.server.faults:
+        if "/blobs/" not in each:
+            bench.server.faults[each] = [Status(403)]
+    capsys.readouterr()
+    assert bench.lock() == 0
+    assert "nothing has changed" in capsys.readouterr().err
+    assert bench.shop.lock.read_bytes() == before
+    bench.server.faults[path] = good
+    assert bench.lock() == 0
+    assert sorted(bench.results().values()) == ["agrees", "agrees", "verified"]
+    # An upgrade believes nothing of old.
+    assert bench.lock("--upgrade") == 0
+    assert set(bench.results().values()) == {"unreachable", "verified"}
+
+
 def test_a_server_that_is_away_is_left_alone(bench: Bench) -> None:
     for number in range(12):
         bench.add(f"tool{number}")

@@ -121,11 +121,15 @@ def _find(
         for one in _keepable(archives, questions, search)
     }
     asked = [(one, each) for one, each in questions if one.sha256 not in kept]
+    known = _known(search)
     gathered: dict[str, list[UpstreamEvidence]] = {one.sha256: [] for one in archives}
     errors: list[SealiftError] = []
     for answer in ask_all(asked, ask_ways(search, store, asked)) if asked else ():
         try:
             evidence = judge(answer, rules, store)
+            if evidence.result == "unreachable":
+                key = (answer.archive.sha256, *question_key(evidence.kind, evidence.source, search))
+                evidence = _judge_again(answer.archive, known.get(key, evidence), rules, store)
         except (Damaged, Untrusted) as error:
             errors.append(error)
         else:
@@ -134,6 +138,20 @@ def _find(
     _raise_worst(errors)
     new = {sha256: distinct_names(sorted(each, key=_order)) for sha256, each in gathered.items()}
     return {**new, **kept}
+
+
+def _known(search: Search) -> dict[tuple[str, str, str], UpstreamEvidence]:
+    """Return what the old lock has, by archive and question, for those who do not answer now.
+
+    Evidence that is there is not lost with the line; and who is away for another reason than the
+    last time has said nothing new, which would be no reason for a new bundle.
+    """
+    return {
+        (old.sha256, *question_key(one.kind, one.source, search)): one
+        for old in (() if search.old is None else search.old.archives)
+        if not _is_upgraded(old, search)
+        for one in old.upstream
+    }
 
 
 def find_all_questions(
