@@ -46,7 +46,7 @@ class Browser:
     def _run(self, page: Path, *options: str) -> bytes:
         profile = f"--user-data-dir={self._folder / 'profile'}"
         words = [find_browser() or "", *_OPTIONS, profile, *options, page.as_uri()]
-        return subprocess.run(words, capture_output=True, check=True, timeout=120).stdout
+        return subprocess.run(words, capture_output=True, check=True, timeout=400).stdout
 
 
 def _first_pixel(data: bytes) -> tuple[int, int, int]:

@@ -83,7 +83,7 @@ class Guest:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=False,
-            timeout=280,
+            timeout=840,
         )
         if not (self.folder / "out").exists():
             pytest.skip(f"user-mode-linux does not run here: {boot.stdout[-200:]!r}")

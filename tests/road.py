@@ -44,7 +44,7 @@ def run(
         capture_output=True,
         text=True,
         check=False,
-        timeout=280,
+        timeout=840,
     )
     if check and done.returncode != 0:
         pytest.fail(f"{words} ended with {done.returncode}\n{done.stdout}\n{done.stderr}")

@@ -134,7 +134,7 @@ def main() -> None:
     serve(folder, 443, Web, clients=False)
     serve(folder, 8443, Web, clients=True)
     serve(folder, 3128, Proxy)
-    done = subprocess.run(["bash", script], check=False, timeout=240)
+    done = subprocess.run(["bash", script], check=False, timeout=800)
     sys.exit(done.returncode)
 
 

@@ -116,7 +116,7 @@ class Walk:
             capture_output=True,
             text=True,
             check=False,
-            timeout=250,
+            timeout=840,
         )
         self.shown = done.stdout + done.stderr
         assert done.returncode == 0, self.shown

@@ -32,7 +32,7 @@ def test_the_tutorial_works_word_for_word(tmp_path):
         capture_output=True,
         text=True,
         check=False,
-        timeout=280,
+        timeout=840,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{lab}/prefix/installs/cpython-" in done.stdout

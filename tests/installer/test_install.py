@@ -581,7 +581,7 @@ def test_two_installs_at_once(target):
         for run in runs:
             assert run.stderr is not None
             assert "waiting for another unseal" in run.stderr.readline()
-    outputs = [run.communicate(timeout=60) for run in runs]
+    outputs = [run.communicate(timeout=400) for run in runs]
     assert [run.returncode for run in runs] == [0, 0], outputs
     statuses = sorted("present" if '"present"' in out else "installed" for out, _ in outputs)
     assert statuses == ["installed", "present"]

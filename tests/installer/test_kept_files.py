@@ -33,7 +33,7 @@ def awake():
         raise TimeoutError("it waits")
 
     former = signal.signal(signal.SIGALRM, fail)
-    signal.alarm(60)
+    signal.alarm(400)
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, former)

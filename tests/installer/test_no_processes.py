@@ -37,7 +37,7 @@ UNSEAL = (sys.executable, "-m", "sealift_installer")
 def run(*words: str | Path, most: int = 0) -> subprocess.CompletedProcess[str]:
     """Run a program of a user that has no more than so many processes."""
     command = [*SCARCE, f"--nproc={most}", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=400)
 
 
 def can_be_scarce() -> bool:
