@@ -1,5 +1,6 @@
 """The command sealift. Only this package prints and exits."""
 
+import signal
 import sys
 
 __all__ = ["main"]
@@ -17,3 +18,6 @@ def main() -> None:
         run()
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
+    finally:
+        # What is left to do is Python's, which would tell of an interrupt with a traceback.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
