@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sealift_installer.errors import HostError, SealiftError
+from sealift_installer.errors import HostError, SealiftError, UsageError
 
 # Of very many messages a person reads the first ones.
 _SHOWN = 20
@@ -16,6 +16,10 @@ class NetworkError(SealiftError):
 
 class AwayError(NetworkError):
     """Nothing that was asked for a file has served, in all attempts; it may later."""
+
+
+class NothingFitsError(UsageError):
+    """No catalogue has what a request asks for."""
 
 
 class LocalFileError(HostError):

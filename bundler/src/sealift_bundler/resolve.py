@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from sealift_bundler import lock as locks
-from sealift_bundler.catalogs.catalog import Catalog
+from sealift_bundler.catalogs.catalog import Catalog, newest_wanted
 from sealift_bundler.catalogs.order import load_catalogs
 from sealift_bundler.errors import NetworkError
 from sealift_bundler.kept import Kept, find_by_request
@@ -59,7 +59,8 @@ class _Search:
                 access=means.fetching(site).access,
                 tell=means.warn,
             )
-        return find_python(wanted, self.catalogs, self.platform)
+        with newest_wanted(self.catalogs):
+            return find_python(wanted, self.catalogs, self.platform)
 
     def package(self, wanted: PackageWanted) -> list[Found]:
         kept = self.kept.package(wanted)
@@ -88,7 +89,8 @@ def make_lock(site: Site, means: Means, now: str) -> locks.Locked:
 
     Raises:
         UsageError: the spec asks for what does not exist, or for two archives of one name.
-        NetworkError: something new cannot be looked up or fetched.
+        NetworkError: something new cannot be looked up or fetched, or is not in what was read in
+            the place of a catalogue that cannot be reached.
         Damaged: what was fetched is not what it must be, or its publisher states another digest.
         Untrusted: what a publisher signed does not verify.
         RefusedByPolicy: the spec requires that somebody vouches for an archive, and nobody does.

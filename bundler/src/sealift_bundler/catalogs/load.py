@@ -2,7 +2,7 @@
 
 import hashlib
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +35,7 @@ DEFAULT = (
 )
 VARIABLE = "UV_PYTHON_DOWNLOADS_JSON_URL"
 _NOT_MODIFIED = 304
+_OFFLINE = "it is the last copy, and --offline is set"
 
 
 def load_catalog(
@@ -62,7 +63,8 @@ def load_catalog(
         copy = CatalogCopy(cache, location)
         name = public_url(location)
         if offline or copy.age() < fresh:
-            return _check_remote(_catalog(copy.read(), name))
+            kept = _check_remote(_catalog(copy.read(), name))
+            return replace(kept, in_place=_OFFLINE) if offline else kept
         answer = _download(copy, access)
         catalog = _check_remote(_catalog(answer.data, name))
         # What is no catalogue, such as the page of a proxy, does not replace the copy.

@@ -74,13 +74,17 @@ def _default(
         reason = "--offline is set" if offline else _why(error)
     if copied is not None:
         tell(f"{reason}\nusing the copy of uv's list of {copied}")
-        return load_catalog(DEFAULT, cache, offline=True)
+        kept = load_catalog(DEFAULT, cache, offline=True)
+        return replace(
+            kept, in_place=f"it is the copy of {copied}, and uv's list cannot be reached"
+        )
     found = embedded.load_embedded()
     tell(
         f"{reason}\nusing the list that came with sealift ({found.url}): CPython and PyPy for "
         "glibc Linux, macOS and Windows"
     )
-    return found
+    cause = "--offline is set" if offline else "uv's list cannot be reached"
+    return replace(found, in_place=f"it came with sealift, and {cause}")
 
 
 def _why(error: NetworkError) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from sealift_bundler.catalogs.metadata import CatalogEntry
 from sealift_bundler.catalogs.versions import VersionRequest
+from sealift_bundler.errors import NothingFitsError
 from sealift_installer.errors import UsageError, printable
 from sealift_schemas.keys import IMPLEMENTATIONS, LIBCS, OPERATING_SYSTEMS, VARIANTS, Platform
 
@@ -163,14 +164,15 @@ def select(
     """Return the newest entry that fits; `platform` says what the request leaves open.
 
     Raises:
-        UsageError: nothing fits, or the request leaves open which of several platforms.
+        NothingFitsError: nothing fits.
+        UsageError: the request leaves open which of several platforms.
     """
     target = _settle(entries, request, platform)
     fitting = matching(entries, request, target)
     if fitting:
         return fitting[0]
     message = f"the catalogue has no {request} for {target}"
-    raise UsageError(message, hint=_near(entries, request, target))
+    raise NothingFitsError(message, hint=_near(entries, request, target))
 
 
 def _settle(

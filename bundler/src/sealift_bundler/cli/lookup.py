@@ -61,7 +61,7 @@ def search(  # noqa: PLR0913 - the options of the command
     as_json: Json = False,
 ) -> None:
     """Show the managed Pythons that the catalogues have, the newest first."""
-    from sealift_bundler.catalogs.catalog import merge
+    from sealift_bundler.catalogs.catalog import merge, newest_wanted
     from sealift_bundler.catalogs.requests import PythonRequest
     from sealift_bundler.catalogs.search import Filters, platform_filter
     from sealift_bundler.catalogs.search import search as find
@@ -75,10 +75,12 @@ def search(  # noqa: PLR0913 - the options of the command
         prereleases,
         each_minor=check_each(each) == "minor",
     )
-    entries = merge(_catalogs(site, offline=offline))
+    catalogs = _catalogs(site, offline=offline)
+    entries = merge(catalogs)
     found = find(entries, filters)
     if not found:
-        raise _nothing(entries, wanted, filters)
+        with newest_wanted(catalogs):
+            raise _nothing(entries, wanted, filters)
     if as_json:
         say_json(
             [{"key": str(e.key), "url": e.url, "sha256": e.sha256, "build": e.build} for e in found]
@@ -139,6 +141,7 @@ def _nothing(
 
     from sealift_bundler.catalogs.requests import select
     from sealift_bundler.catalogs.search import search as find
+    from sealift_bundler.errors import NothingFitsError
     from sealift_installer.host import current_platform
 
     wider = replace(filters, platforms=(), variants=("any",), prereleases=True, each_minor=False)
@@ -149,7 +152,7 @@ def _nothing(
         except UsageError as error:
             return error
     what = "nothing" if request is None else f"no {request}"
-    return UsageError(
+    return NothingFitsError(
         f"the catalogue has {what} that passes the filters",
         hint=f"without them there is {', '.join(near[:3])}" if near else None,
     )

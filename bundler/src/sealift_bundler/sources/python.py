@@ -6,6 +6,7 @@ from sealift_bundler.catalogs.catalog import Catalog, merge
 from sealift_bundler.catalogs.metadata import CatalogEntry
 from sealift_bundler.catalogs.requests import PythonRequest, matching, select
 from sealift_bundler.catalogs.search import newest_of_each_minor
+from sealift_bundler.errors import NothingFitsError
 from sealift_bundler.sources.found import (
     ENDINGS,
     Found,
@@ -84,7 +85,7 @@ def _expand(
 def _all_platforms(entries: Sequence[CatalogEntry], request: PythonRequest) -> list[Platform]:
     found = sorted({entry.key.platform for entry in matching(entries, request)})
     if not found:
-        raise UsageError(f"the catalogue has no {request} for any platform")
+        raise NothingFitsError(f"the catalogue has no {request} for any platform")
     return found
 
 
