@@ -2,6 +2,7 @@ import datetime as dt
 import hashlib
 import io
 import ipaddress
+import itertools
 import random
 import socket
 import ssl
@@ -32,7 +33,7 @@ from sealift_bundler import web
 from sealift_bundler.cache import Cache
 from sealift_bundler.errors import NetworkError
 from sealift_bundler.fetch import Fetching, Wanted, fetch
-from sealift_bundler.progress import Progress, progress
+from sealift_bundler.progress import Bars, Progress, progress
 from sealift_installer.errors import Damaged, HostError, SealiftError, UsageError
 
 DATA = random.Random(1).randbytes(700_000)
@@ -377,6 +378,35 @@ def test_progress_on_a_terminal_ends_with_an_empty_line() -> None:
     assert NAME in terminal.getvalue()
     assert "a note\n" in terminal.getvalue()
     assert terminal.getvalue().endswith("\x1b[2K")
+
+
+def test_the_bar_of_all_knows_what_was_there_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("TERM", "xterm")
+    stream = Terminal()
+    show = Bars(stream)
+    # Each look at the clock is a second later.
+    show._bars.get_time = itertools.count(0.0).__next__
+    with show:
+        show.expect(3, None)
+        show.begin("cached.zip", 50 << 20, 50 << 20)
+        show.finish("cached.zip", 50 << 20, fetched=False)
+        show.begin("resumed.zip", 40 << 20, 60 << 20)
+        (everything,) = (task for task in show._bars.tasks if task.id == show._all)
+        assert (everything.completed, everything.total) == (90 << 20, None)
+        assert everything.speed is None
+        show.begin("new.zip", 0, 10 << 20)
+        assert everything.total == 120 << 20
+        show.show("new.zip", 1 << 20, 10 << 20)
+        show.show("new.zip", 2 << 20, 10 << 20)
+        show.show("resumed.zip", 41 << 20, 60 << 20)
+        assert everything.completed == 93 << 20
+        assert everything.speed is not None
+        assert everything.speed <= 1 << 20
+        # The server's file has changed: it comes from its beginning.
+        show.begin("resumed.zip", 0, 61 << 20)
+        assert (everything.completed, everything.total) == (52 << 20, 121 << 20)
+    assert "1 of 3 files" in stream.getvalue()
 
 
 @pytest.mark.parametrize("columns", [80, 120])

@@ -52,7 +52,7 @@ def download(transfer: Transfer, session: web.Session, around: Surroundings) -> 
         here = around.cache.lookup(transfer.sha256, transfer.filename)
         if here is None:
             return _Run(transfer, session, around, partial).run()
-        around.progress.finish(transfer.filename, here.stat().st_size, fetched=False)
+        around.found(transfer.filename, here)
         return here
 
 
@@ -187,6 +187,7 @@ class _Run:
     def _write(self, first: bytes, blocks: Iterator[bytes]) -> None:
         partial, total, name = self._partial, self._size, self._transfer.filename
         partial.check_space(total, self._patience.room)
+        self._around.progress.begin(name, partial.size, total)
         block = first
         while block:
             partial.append(block)

@@ -132,7 +132,7 @@ def _obtain(
 ) -> Path:
     cached = around.cache.lookup(transfer.sha256, transfer.filename)
     if cached is not None:
-        around.progress.finish(transfer.filename, cached.stat().st_size, fetched=False)
+        around.found(transfer.filename, cached)
         return cached
     if offline:
         local = tuple(each for each in transfer.addresses if urlsplit(each).scheme == "file")

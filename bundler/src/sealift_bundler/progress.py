@@ -2,6 +2,7 @@
 
 import re
 import sys
+import threading
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
@@ -42,6 +43,9 @@ class Progress:
 
     def expect(self, files: int, size: int | None) -> None:
         """Learn how many files are to come, and how many bytes in all, if that is known."""
+
+    def begin(self, name: str, here: int, total: int | None) -> None:
+        """Learn that a file comes, of which `here` bytes were there before: no part of a rate."""
 
     def show(self, name: str, done: int, total: int | None) -> None:
         """Learn that a file has `done` bytes by now, of `total` if that is known."""
@@ -112,6 +116,8 @@ class Bars(Progress):
         self._width = max(_LEAST_WIDTH, min(_WIDTH, console.width - bar - _NUMBERS))
         self._tasks: dict[str, TaskID] = {}
         self._done: dict[str, int] = {}
+        self._sizes: dict[str, int] = {}
+        self._guard = threading.Lock()
         self._files = 0
         self._all: TaskID | None = None
 
@@ -129,6 +135,7 @@ class Bars(Progress):
         self._bars.stop()
         self._tasks.clear()
         self._done.clear()
+        self._sizes.clear()
         self._files = 0
         if self._all is not None:
             self._bars.remove_task(self._all)
@@ -140,22 +147,31 @@ class Bars(Progress):
             self._files = files
             self._all = self._bars.add_task(f"0 of {files} files", total=size)
 
+    def begin(self, name: str, here: int, total: int | None) -> None:
+        """Show the bar of a file that is not whole."""
+        if here != total:
+            self._move(name, here, total)
+        self._count(name, here, total, gained=False)
+
     def show(self, name: str, done: int, total: int | None) -> None:
         """Move the bar of a file."""
+        self._move(name, done, total)
+        self._count(name, done, total)
+
+    def _move(self, name: str, done: int, total: int | None) -> None:
         task = self._tasks.get(name)
         if task is None:
             # What was there before is no part of the rate.
             short = _shortened(name, self._width)
             task = self._tasks[name] = self._bars.add_task(short, total=total, completed=done)
         self._bars.update(task, completed=done, total=total)
-        self._count(name, done)
 
     def finish(self, name: str, size: int, *, fetched: bool) -> None:  # noqa: ARG002 - both count
         """Take the bar of a file away."""
         task = self._tasks.pop(name, None)
         if task is not None:
             self._bars.remove_task(task)
-        self._count(name, size)
+        self._count(name, size, size)
         if self._all is not None:
             left = len(self._tasks)
             here = len(self._done) - left
@@ -165,11 +181,23 @@ class Bars(Progress):
         """Print a line above the bars."""
         self._bars.console.print(text, markup=False, highlight=False)
 
-    def _count(self, name: str, done: int) -> None:
-        gained = done - self._done.get(name, 0)
-        self._done[name] = done
-        if self._all is not None and gained:
-            self._bars.advance(self._all, gained)
+    def _count(self, name: str, done: int, total: int | None, *, gained: bool = True) -> None:
+        """Move the bar of all, and tell it the whole size once that of each file is known."""
+        with self._guard:
+            more = done - self._done.get(name, 0)
+            self._done[name] = done
+            if self._all is None:
+                return
+            if more and gained:
+                self._bars.advance(self._all, more)
+            elif more:
+                # The rate is of what is told to `advance`.
+                (bar,) = (task for task in self._bars.tasks if task.id == self._all)
+                bar.completed += more
+            if total is not None:
+                self._sizes[name] = total
+            if len(self._sizes) == self._files:
+                self._bars.update(self._all, total=sum(self._sizes.values()))
 
 
 def _shortened(name: str, room: int) -> str:

@@ -34,6 +34,12 @@ class Surroundings:
     stop: threading.Event = field(default_factory=threading.Event)
     outages: Outages = field(default_factory=Outages)
 
+    def found(self, filename: str, path: Path) -> None:
+        """Tell that an archive is in the cache."""
+        size = path.stat().st_size
+        self.progress.begin(filename, size, size)
+        self.progress.finish(filename, size, fetched=False)
+
     def check_stop(self) -> None:
         """Give up if all do.
 
