@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import shutil
 import socket
 import threading
 import time
@@ -27,7 +28,7 @@ from sealift_bundler.patience import Patience
 from sealift_bundler.sources import index_client
 from sealift_bundler.sources.package_index import find_package
 from sealift_bundler.sources.pip_settings import PipSettings
-from sealift_installer.errors import Damaged
+from sealift_installer.errors import Damaged, HostError
 from sealift_schemas.spec import PackageWanted
 
 DATA = b"x" * 1000
@@ -209,6 +210,24 @@ def test_more_than_was_wanted_is_not_read_to_its_end(tmp_path: Path) -> None:
     endless = drips(OK + b"\r\n", b"x" * 65536, 0.0)
     with RawServer(endless) as server, pytest.raises(Damaged, match="1000 bytes"):
         ask(server, tmp_path)
+
+
+def test_a_file_without_end_leaves_room_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mebibyte = 1 << 20
+    cache = Cache(tmp_path / "cache")
+
+    def usage(_: Path) -> SimpleNamespace:
+        written = sum(path.stat().st_size for path in (tmp_path / "cache").rglob("*"))
+        return SimpleNamespace(free=10 * mebibyte - written)
+
+    monkeypatch.setattr(shutil, "disk_usage", usage)
+    how = Fetching(cache, Access(patience=replace(PATIENT, room=2 * mebibyte)))
+    endless = drips(OK + b"\r\n", b"x" * 65536, 0.0)
+    with RawServer(endless) as server, pytest.raises(HostError, match="not enough space"):
+        fetch(Wanted(f"{server.url}/a.tar.gz", "a.tar.gz", SHA256), how)
+    assert 8 * mebibyte <= (cache.directory / "partial" / SHA256).stat().st_size < 10 * mebibyte
 
 
 def test_an_index_without_end_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -186,13 +186,19 @@ class _Run:
 
     def _write(self, first: bytes, blocks: Iterator[bytes]) -> None:
         partial, total, name = self._partial, self._size, self._transfer.filename
-        partial.check_space(total, self._patience.room)
+        room = self._patience.room
+        partial.check_space(total, room)
+        looked = partial.size
         self._around.progress.begin(name, partial.size, total)
         block = first
         while block:
             partial.append(block)
             if total is not None and partial.size > total:
                 return
+            if partial.size - looked >= room:
+                # Others write too; and what tells no size may have no end.
+                partial.check_space(partial.size if total is None else total, room)
+                looked = partial.size
             self._around.progress.show(name, partial.size, total)
             self._around.check_stop()
             block = next(blocks, b"")
