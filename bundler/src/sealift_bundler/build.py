@@ -29,7 +29,7 @@ from sealift_bundler.sign import Signer
 from sealift_bundler.sign.bundle import sign_bundle
 from sealift_bundler.site import BUNDLES_NAME, Site
 from sealift_bundler.upstream.carry import carry_evidence
-from sealift_bundler.write import staged
+from sealift_bundler.write import find_leftovers, staged
 from sealift_installer.bundle import root_name
 from sealift_installer.errors import HostError
 from sealift_installer.page.model import ArchiveReport, describe_archive
@@ -93,6 +93,11 @@ def build_bundle(site: Site, options: BuildOptions) -> Built:
         del locked
         output = options.output or site.directory / BUNDLES_NAME / f"{lock.stream}-{lock.sequence}"
         place = place or stack.enter_context(staged(output))
+        for other in find_leftovers(place):
+            options.report(
+                f"left by a run that was killed: {other}\n"
+                "the same command as then makes use of it; else remove it"
+            )
         manifest = _write(place, site, lock, roots, options)
         if not options.signers:
             return Built(output, manifest, changes)

@@ -6,11 +6,16 @@ So there is a whole bundle or none.
 import fcntl
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sealift_installer.errors import UsageError, host_errors
+
+_PARTIAL = ".partial"
+# What somebody wrote to this many seconds ago may be the start of a run, and is not looked at.
+_RECENT = 60 * 60
 
 
 def check_output(output: Path) -> None:
@@ -47,7 +52,7 @@ def staged(output: Path, *, resume: bool = False) -> Iterator[Path]:
     if output.name in {"", ".."}:
         output = output.resolve()
     check_output(output)
-    place = output.with_name(f".{output.name}.partial")
+    place = output.with_name(f".{output.name}{_PARTIAL}")
     with host_errors("cannot write the bundle"):
         output.parent.mkdir(parents=True, exist_ok=True)
         descriptor = _claim(place, resume=resume)
@@ -61,6 +66,38 @@ def staged(output: Path, *, resume: bool = False) -> Iterator[Path]:
         else:
             with suppress(OSError):
                 place.rmdir()  # where nothing was written there is nothing to go on with
+        os.close(descriptor)
+
+
+def find_leftovers(place: Path) -> list[Path]:
+    """Return the directories beside `place` in which runs were killed that wrote other bundles.
+
+    One that somebody writes to, or that belongs to somebody else, is none.
+    """
+    found = []
+    with suppress(OSError):
+        for other in sorted(place.parent.iterdir()):
+            named = other.name.startswith(".") and other.name.endswith(_PARTIAL)
+            if named and other != place and _is_abandoned(other):
+                found.append(other)
+    return found
+
+
+def _is_abandoned(place: Path) -> bool:
+    try:
+        descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        status = os.fstat(descriptor)
+        if status.st_uid != os.geteuid() or status.st_mtime > time.time() - _RECENT:
+            return False
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    else:
+        return True
+    finally:
         os.close(descriptor)
 
 
