@@ -23,7 +23,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from socketserver import TCPServer
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
 _RANGE = re.compile(r"bytes=(\d+)-")
@@ -198,6 +198,8 @@ class LoopbackServer:
         self.requests: list[Request] = []
         self._stalled: list[socket.socket] = []
         self._left = False
+        self._met: set[object] = set()
+        self._busy = 0
         self._served: dict[str, int] = {}
         self._change = threading.Condition()
         self._server = _Server(("127.0.0.1", 0), _Handler)
@@ -235,6 +237,25 @@ class LoopbackServer:
         """Wait until there are so many requests: a client that gives up is ahead of the server."""
         with self._change:
             self._change.wait_for(lambda: len(self.requests) >= count)
+
+    def settle(self) -> None:
+        """Wait until all are served who have asked so far; they may be gone by then."""
+        with socket.create_connection(self._server.server_address[:2]) as last:
+            name = last.getsockname()
+        with self._change:
+            self._change.wait_for(lambda: name in self._met and not self._busy)
+
+    def meet(self, client: object) -> None:
+        """Count somebody who is to be served."""
+        with self._change:
+            self._met.add(client)
+            self._busy += 1
+
+    def part(self) -> None:
+        """Count somebody who was served."""
+        with self._change:
+            self._busy -= 1
+            self._change.notify_all()
 
     def leave(self) -> None:
         """Hang up on those who wait for what stalls, from now on at once."""
@@ -278,6 +299,18 @@ class _Server(ThreadingHTTPServer):
         """Take the port; nobody is asked for the name of this machine."""
         TCPServer.server_bind(self)
         self.server_name, self.server_port = "127.0.0.1", self.server_address[1]
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Start a thread for somebody who has come."""
+        self.owner.meet(client_address)
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serve, in a thread."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self.owner.part()
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Say nothing of clients that hang up, as one does that does not trust the certificate."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from loopback import Drip, LoopbackServer
+from loopback import Drip, LoopbackServer, Stalled
 from workshop import Workshop, digest, tree
 
 ARCHIVES = 6
@@ -61,6 +61,19 @@ class Bench:
         while len(self.server.requests) == before and process.poll() is None:
             time.sleep(0.005)
 
+    def leave_part(self) -> None:
+        """Kill a build that has begun with an archive, so that one is gone on with in any case."""
+        name = "/tool0-1.0.tar.gz"
+        drips = self.server.faults[name]
+        self.server.faults[name] = [Stalled(SIZE // 2)]
+        with self.start() as process:
+            while not any(_size(path) for path in (self.cache / "partial").glob("?" * 64)):
+                assert process.poll() is None
+                time.sleep(0.005)
+            process.kill()
+        self.server.settle()
+        self.server.faults[name] = drips
+
     def forget(self) -> None:
         """Go back to before the first build."""
         for path in (self.bundle, self.cache):
@@ -72,6 +85,13 @@ class Bench:
         """Return the paths of the archives that are in the cache."""
         names = [path.name.partition("-")[2] for path in (self.cache / "archives").glob("*")]
         return frozenset(f"/{name}" for name in names)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 @pytest.fixture
@@ -91,6 +111,7 @@ def survive(bench: Bench, kills: int) -> None:
     duration = time.monotonic() - begin
     expected = tree(bench.bundle)
     bench.forget()
+    bench.leave_part()
     moments = random.Random(4)
     resumed = 0
     for number in range(kills + 1):
@@ -106,6 +127,7 @@ def survive(bench: Bench, kills: int) -> None:
             except subprocess.TimeoutExpired:
                 process.send_signal(stop)
                 code = process.wait()
+        bench.server.settle()
         now = bench.server.requests[asked:]
         assert before.isdisjoint(request.path for request in now)
         resumed += sum("range" in request.headers for request in now)
