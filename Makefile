@@ -47,10 +47,11 @@ fmt: env  ## format, and mend what can be mended
 	$(BIN)/ruff format
 
 SECONDS ?= 60
+CHOICE ?= 0
 fuzz: env  ## fuzz every reader for SECONDS each (60); T=... names targets, finds are in .cache/fuzz
 	@$(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes --only-binary :all: \
 		-r requirements/fuzz.txt || echo "no wheel of atheris for $$($(BIN)/python -V)" >&2
-	$(BIN)/python tests/fuzz/run.py --seconds $(SECONDS) $(filter-out tests,$(T))
+	$(BIN)/python tests/fuzz/run.py --seconds $(SECONDS) --choice $(CHOICE) $(filter-out tests,$(T))
 
 bench: env  ## measure against the counterparts, write docs/benchmarks.md (S='start' for one table)
 	$(BIN)/python tests/bench/run.py $(S)

@@ -1,9 +1,10 @@
 """Run the fuzzer's targets, as many at once as there are cores: `make fuzz`.
 
-    run.py [--seconds N] [--keep FOLDER] [TARGET...]
+    run.py [--seconds N] [--choice N] [--keep FOLDER] [TARGET...]
 
 Each target begins with its seeds and with what earlier runs kept in FOLDER. What crashes it, takes
-longer than 10 seconds or more than 1 GiB is written to FOLDER/finds/TARGET, and the end is 1.
+longer than a minute or more than 1 GiB is written to FOLDER/finds/TARGET, and the end is 1. With a
+choice the inputs are the same ones each time, as far as the seconds reach.
 """
 
 import argparse
@@ -24,9 +25,9 @@ from fuzz.targets import LONGEST, TARGETS
 
 ONE = Path(__file__).with_name("one.py")
 # For an input: a memory that no target needs, and a time in which none is.
-_MEMORY_MIB, _SECONDS = 1024, 10
-# Starting, and reading the seeds, which is not part of the time to fuzz.
-_GRACE = 120
+_MEMORY_MIB, _SECONDS = 1024, 60
+# Starting, and reading the seeds, which is not part of the time to fuzz, on a busy machine.
+_GRACE = 600
 _DONE = re.compile(r"Done (\d+) runs in (\d+) second")
 # What libFuzzer says on its way, and what it says at the end of every run.
 _CHATTER = re.compile(r"(?:INFO|WARNING|#\d|stat::|0x)")
@@ -52,8 +53,8 @@ def _take_core(cores: set[int]) -> None:
     _worker.core = cores.pop()
 
 
-def fuzz(target: str, seconds: int, keep: Path) -> Outcome:
-    """Run one target for so many seconds."""
+def fuzz(target: str, seconds: int, keep: Path, choice: int = 0) -> Outcome:
+    """Run one target for so many seconds; of 0 as the choice, by chance."""
     seeds, corpus, finds = (keep / kind / target for kind in ("seeds", "corpus", "finds"))
     for folder in (seeds, corpus, finds):
         folder.mkdir(parents=True, exist_ok=True)
@@ -61,7 +62,8 @@ def fuzz(target: str, seconds: int, keep: Path) -> Outcome:
         if len(data) <= LONGEST:
             (seeds / hashlib.sha256(data).hexdigest()[:16]).write_bytes(data)
     command = [
-        sys.executable, ONE, _worker.core, target, f"-max_total_time={seconds}", f"-max_len={LONGEST}",
+        sys.executable, ONE, _worker.core, target, f"-seed={choice}",
+        f"-max_total_time={seconds}", f"-max_len={LONGEST}",
         f"-timeout={_SECONDS}", f"-rss_limit_mb={_MEMORY_MIB}", f"-artifact_prefix={finds}/",
         "-print_final_stats=1", "-verbosity=1", corpus, seeds,
     ]  # fmt: skip
@@ -71,6 +73,7 @@ def fuzz(target: str, seconds: int, keep: Path) -> Outcome:
             [str(word) for word in command],
             capture_output=True,
             timeout=seconds + _GRACE,
+            env={**os.environ, "PYTHONHASHSEED": "0"},
             check=False,
             errors="replace",
             text=True,
@@ -91,6 +94,7 @@ def main() -> int:
     """Run the targets and say how each of them ended."""
     arguments = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     arguments.add_argument("--seconds", type=int, default=60, help="for each target (60)")
+    arguments.add_argument("--choice", type=int, default=0, help="of the inputs (by chance)")
     arguments.add_argument("--keep", type=Path, default=Path(".cache/fuzz"), help="a folder")
     arguments.add_argument("targets", nargs="*", help=" ".join(TARGETS))
     chosen = arguments.parse_args()
@@ -103,7 +107,9 @@ def main() -> int:
     cores = os.sched_getaffinity(0)
     failed = []
     with ThreadPoolExecutor(len(cores), initializer=lambda: _take_core(cores)) as pool:
-        for outcome in pool.map(lambda name: fuzz(name, chosen.seconds, chosen.keep), names):
+        for outcome in pool.map(
+            lambda name: fuzz(name, chosen.seconds, chosen.keep, chosen.choice), names
+        ):
             print(
                 f"{'FAILED' if outcome.failure else 'ok':6}  {outcome.target:12} "
                 f"{outcome.runs:9} runs, {outcome.reached:5} places, {outcome.seconds:.0f} s",

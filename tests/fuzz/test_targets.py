@@ -23,7 +23,8 @@ def test_a_target_takes_its_seeds(name):
 
 @pytest.mark.skipif(find_spec("atheris") is None, reason="there is no atheris here")
 def test_a_crash_is_a_failure(tmp_path):
-    words = [sys.executable, RUN, "--seconds", "5", "--keep", tmp_path, "broken", "prefix"]
+    words = [sys.executable, RUN, "--seconds", "5", "--choice", "1", "--keep", tmp_path]
+    words += ["broken", "prefix"]
     done = subprocess.run([str(word) for word in words], capture_output=True, text=True)  # noqa: PLW1510 - it fails
     assert done.returncode == 1, done.stderr
     assert "FAILED  broken" in done.stdout
