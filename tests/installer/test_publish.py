@@ -4,12 +4,12 @@ import errno
 import os
 import shutil
 import signal
-import tempfile
 from itertools import count
 from pathlib import Path
 
 import pytest
 
+from changes import in_memory
 from sealift_installer import publish
 from sealift_installer.errors import HostError, SealiftError
 from sealift_installer.prefix import Prefix
@@ -22,11 +22,9 @@ KEY = python().name
 
 @pytest.fixture
 def place():
-    """Return a directory for hundreds of installs: in memory where that is possible."""
-    memory = Path("/dev/shm")
-    usable = os.access(memory, os.W_OK)
-    with tempfile.TemporaryDirectory(dir=memory if usable else None) as name:
-        yield Path(name)
+    """Return a directory for hundreds of installs."""
+    with in_memory() as path:
+        yield path
 
 
 # The whole sweep is for `make test-slow`; each run of the tests takes a part of it.

@@ -3,12 +3,12 @@ import shutil
 import stat
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from changes import in_memory
 from memory_source import MemorySource, unpack
 from sealift_installer import flush
 from sealift_installer.errors import Damaged, HostError
@@ -281,10 +281,9 @@ def test_an_error_while_syncing_is_no_success(root: Path, monkeypatch: pytest.Mo
 
 @pytest.fixture
 def memory() -> Iterator[Path]:
-    """A folder in memory where there is one: ten thousand files take a disk many seconds."""
-    shm = "/dev/shm"
-    with tempfile.TemporaryDirectory(dir=shm if os.access(shm, os.W_OK) else None) as folder:
-        yield Path(folder)
+    """A folder in memory where there is room: ten thousand files take a disk many seconds."""
+    with in_memory() as folder:
+        yield folder
 
 
 @pytest.mark.archives
