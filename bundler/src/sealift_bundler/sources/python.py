@@ -155,7 +155,8 @@ def _digest(wanted: PythonWanted, entry: CatalogEntry) -> tuple[str, str]:
         clash=f"{entry.key}: the accepted digest is not that of the catalogue",
         missing=UsageError(
             f"the catalogue has no digest for {entry.key}",
-            hint="compare the archive by other means, then pass --accept-digest sha256:HEX",
+            hint="compare the archive by other means, then say it in sealift.toml, as"
+            ' accept_digest = "sha256:HEX" (sealift add --accept-digest sha256:HEX)',
         ),
     )
 
