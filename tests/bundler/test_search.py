@@ -145,6 +145,12 @@ def test_what_is_there_without_the_filters_is_told(workshop, capsys):
     assert "without them there is cpython-3.13.3-linux-x86_64-gnu" in shown
 
 
+def test_a_filter_for_another_implementation_is_what_is_told(workshop, capsys):
+    words = ("search", "cpython@3.13", "--implementation", "pypy")
+    assert workshop.sealift(*words, cwd=workshop.folder) == 2
+    assert "the catalogue has no pypy 3.13" in capsys.readouterr().err
+
+
 def test_pyodide_is_listed_and_refused_without_an_accepted_digest(workshop, capsys):
     workshop.found()
     words = ("add", "pyodide@3.13", "--platform", "emscripten-wasm32-musl")

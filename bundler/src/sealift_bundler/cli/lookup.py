@@ -146,6 +146,8 @@ def _nothing(
 
     wider = replace(filters, platforms=(), variants=("any",), prereleases=True, each_minor=False)
     near = [str(entry.key) for entry in find(entries, wider)]
+    if request is not None and filters.implementations:
+        request = replace(request, implementation=filters.implementations[0])
     if not near and request is not None:
         try:
             select(entries, request, current_platform())
