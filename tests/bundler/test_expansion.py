@@ -124,6 +124,18 @@ def test_wishes_for_the_same_archive_keep_it(workshop, wishes):
         publish(workshop, *first, (12, 11, "gnu"))
 
 
+def test_the_wish_that_is_left_is_told(workshop, capsys):
+    assert workshop.sealift("add", "3.12", *GNU) == 0
+    text = workshop.spec.read_text()
+    assert workshop.sealift("add", "cpython@3.12", *GNU) == 0
+    assert names(workshop) == ["3.12.5-gnu"]
+    workshop.spec.write_text(text.replace('"3.12"', '"cpython@3.12"'))
+    capsys.readouterr()
+    assert names(workshop) == ["3.12.5-gnu"]
+    told = capsys.readouterr().out
+    assert told == "~ cpython-3.12.5-linux-x86_64-gnu: now for the wish cpython@3.12\n"
+
+
 def test_one_of_two_wishes_is_upgraded(workshop):
     assert workshop.sealift("add", ">=3.12", "--each", "minor", *GNU) == 0
     assert workshop.sealift("add", "3.12", *GNU) == 0

@@ -211,10 +211,9 @@ def describe_changes(old: Lock | None, new: Lock) -> tuple[str, ...]:
         {name: archive.sha256 for name, archive in after.items()},
     )
     lines += [
-        f"~ {name}: source, links or relocation"
+        f"~ {name}: {what}"
         for name in sorted(before.keys() & after.keys())
-        if before[name].sha256 == after[name].sha256
-        and replace(before[name], upstream=()) != replace(after[name], upstream=())
+        if (what := _what_else(before[name], after[name]))
     ]
     lines += _evidence_lines(before, after)
     if old is not None and old.trusted_root != new.trusted_root and new.trusted_root is not None:
@@ -230,6 +229,16 @@ def describe_changes(old: Lock | None, new: Lock) -> tuple[str, ...]:
     if old is not None and not lines and old.spec != new.spec:
         lines.append("~ the spec, or the version of sealift")
     return tuple(lines)
+
+
+def _what_else(before: LockedArchive, after: LockedArchive) -> str:
+    """Return what is said differently of the same bytes, but for their evidence."""
+    same = replace(after, upstream=before.upstream)
+    if before.sha256 != after.sha256 or before == same:
+        return ""
+    if before == replace(same, request=before.request):
+        return f"now for the wish {printable(after.request)}"
+    return "source, links or relocation"
 
 
 def _evidence_lines(
