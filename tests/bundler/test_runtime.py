@@ -12,6 +12,7 @@ from index_stand_in import WHEEL, digest_of, publish
 from loopback import Announced, Body, LoopbackServer, Status
 from sealift_bundler import web
 from sealift_bundler.carried_wheels import CarriedWheels
+from sealift_bundler.errors import NetworkError
 from sealift_bundler.runtime import (
     Pin,
     describe_missing,
@@ -128,6 +129,16 @@ def test_a_size_that_nobody_announces_is_counted(index, settings, tmp_path):
     index.faults[f"/files/{PURE[0]}"] = [Announced(None)]
     wheels = resolve_wheels(["3.11"], ["linux-x86_64-gnu"], settings=settings, pins=PINS[1:]).wheels
     assert [wheel.size for wheel in wheels] == [7]
+
+
+def test_a_size_without_end_is_not_counted(index, settings, tmp_path, monkeypatch):
+    monkeypatch.setattr("sealift_bundler.runtime._LARGEST_WHEEL", 1000)
+    file = tmp_path / f"files/{PURE[0]}"
+    file.parent.mkdir()
+    file.write_bytes(b"x" * 1001)
+    index.faults[f"/files/{PURE[0]}"] = [Announced(None)]
+    with pytest.raises(NetworkError, match="announces no size, and sends more than"):
+        resolve_wheels(["3.11"], ["linux-x86_64-gnu"], settings=settings, pins=PINS[1:])
 
 
 def test_a_size_is_asked_for_again_after_a_fault(index, settings, monkeypatch):

@@ -15,6 +15,8 @@ from pypi_simple import DistributionPackage
 
 from sealift_bundler import web
 from sealift_bundler.access import Access
+from sealift_bundler.addresses import shown
+from sealift_bundler.errors import NetworkError
 from sealift_bundler.runtime_wheels import own_wheels
 from sealift_bundler.sources.index_client import IndexClient, address, digest
 from sealift_bundler.sources.pip_settings import PipSettings, through_pip
@@ -37,6 +39,8 @@ _SYSTEMS = {
     "windows": ("nt", "Windows", "win32"),
 }
 _CONNECTIONS = 8
+# Bytes of a file that has to be counted: far more than any that is pinned has.
+_LARGEST_WHEEL = 256 * 1024 * 1024
 
 
 # How many packages without a wheel are named.
@@ -278,6 +282,12 @@ def _size(settings: PipSettings | None, access: Access | None, package: Distribu
             announced = web.body_size(response)
             if announced is not None:
                 return announced
-            return sum(len(block) for block in web.read_body(response, url))
+            size = 0
+            for block in web.read_body(response, url):
+                size += len(block)
+                if size > _LARGEST_WHEEL:
+                    what = "the server announces no size, and sends more than a wheel of unseal has"
+                    raise NetworkError(f"{shown(url)}: {what}")
+            return size
 
     return web.insist(ask, access.patience)
