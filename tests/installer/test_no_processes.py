@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from sealift_installer.check import check
+from sealift_installer.cores import count_cores
 from target import Target, python, tool
 
 # A user of this process alone: what other tests start at the same time would be counted too.
@@ -66,8 +67,9 @@ def target() -> Iterator[Target]:
 def test_archives_are_installed_one_after_the_other(target: Target):
     done = run(*UNSEAL, "install", target.site.path, "--prefix", target.prefix.path)
     assert done.returncode == 6
-    warning = "no other process can be had: Resource temporarily unavailable"
-    assert f"warning: {warning}; one archive is installed after the other\n" in done.stderr
+    if count_cores() > 1:  # with one none is asked for
+        warning = "no other process can be had: Resource temporarily unavailable"
+        assert f"warning: {warning}; one archive is installed after the other\n" in done.stderr
     assert "cannot be started: Resource temporarily unavailable\nhint: may this" in done.stderr
     assert done.stdout.count(": installed,") == 2
     assert target.leftovers() == []
