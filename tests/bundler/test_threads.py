@@ -64,9 +64,9 @@ def test_the_first_error_is_raised(at_most: Callable[[int], None]) -> None:
 
 def test_an_interrupt_goes_on() -> None:
     def work(_: int) -> None:
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt("by somebody")
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match="by somebody"):
         work_through([1, 2, 3], work, 2)
 
 
