@@ -1,11 +1,17 @@
 """Addresses where they come in, from a spec, a catalogue or a lock: sound, and without secrets."""
 
-from urllib.parse import urlsplit, urlunsplit
+import re
+from collections.abc import Iterable
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 from sealift_installer.errors import UsageError, printable
 
 # What servers and proxies take at the least is 8,000 characters (RFC 9110, section 4.1).
 _LONGEST = 8000
+# As they are named by forges, by stores that sign addresses (S3, GCS, Azure), and by hand.
+_SECRET = re.compile(
+    r".*(token|signature|credential|secret|passw|api[-_]?key).*|sig|auth", re.IGNORECASE
+)
 _PLACE = "credentials stand in ~/.netrc, not in an address: it is written to the lock"
 
 
@@ -39,6 +45,31 @@ def check_address(url: str, what: str) -> None:
             f"{what} has no address to fetch from\n  Expected: a plain address\n  Found: {flaw}",
             hint=_PLACE if flaw == "user or password" else None,
         )
+
+
+def describe_secrets(urls: Iterable[str]) -> str | None:
+    """Return a line about the addresses whose query names a credential, without it, or None.
+
+    A lock keeps queries, for a file may not be had without. Which of them are secret only their
+    names tell.
+    """
+    found = {url: name for url in urls if (name := _find_secret(url)) is not None}
+    if not found:
+        return None
+    url, name = next(iter(found.items()))
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    return (
+        f"{shown(url)}{more}: the lock has {printable(name)}=... of its address, which looks like a"
+        " credential; [[network.host]] and ~/.netrc keep one out"
+    )
+
+
+def _find_secret(url: str) -> str | None:
+    try:
+        fields = parse_qsl(urlsplit(url).query)
+    except ValueError:  # there are too many
+        return None
+    return next((name for name, _ in fields if _SECRET.fullmatch(name)), None)
 
 
 def public_url(url: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from sealift_bundler import lock as locks
+from sealift_bundler.addresses import describe_secrets
 from sealift_bundler.catalogs.catalog import Catalog, newest_wanted
 from sealift_bundler.catalogs.order import load_catalogs
 from sealift_bundler.errors import NetworkError
@@ -113,6 +114,9 @@ def make_lock(site: Site, means: Means, now: str) -> locks.Locked:
     archives = _locked(_distinct(found), site, means)
     gathered = gather_evidence(archives, evidence_search(site, means, old))
     wheels, missing = _wheels(spec, archives, search)
+    urls = [*(one.url for one in archives), *(one.url for one in wheels)]
+    if line := describe_secrets(urls):
+        means.warn(line)
     new = Lock(
         stream=spec.stream,
         sequence=1,
