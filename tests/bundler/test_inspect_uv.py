@@ -36,6 +36,7 @@ LIB = "lib/python3.11"
 SYSCONFIG = f"{LIB}/_sysconfigdata__linux_x86_64-linux-gnu.py"
 MAKEFILE = f"{LIB}/config-3.11-x86_64-linux-gnu/Makefile"
 NOTICE = f"{LIB}/EXTERNALLY-MANAGED"
+PLACES = ["plain", "a b'c\"d$e#f"]
 PKGCONFIG = {"lib/pkgconfig/python-3.11.pc", "lib/pkgconfig/python-3.11-embed.pc"}
 
 
@@ -75,7 +76,7 @@ def inspection(locked, archive):
     return inspect_archive(locked, archive)
 
 
-@pytest.fixture(scope="module", params=["plain", "a b'c\"d$e#f"])
+@pytest.fixture(scope="module", params=PLACES)
 def installed(request, tmp_path_factory, locked, archive):
     return Uv(tmp_path_factory.mktemp("uv"), request.param, locked, archive)
 
@@ -183,7 +184,9 @@ def test_each_difference_is_the_listed_one(installed, inspection):
 
 
 @pytest.mark.archives
-def test_uv_finds_nothing_left_to_do(installed, inspection):
+@pytest.mark.parametrize("place", PLACES)
+def test_uv_finds_nothing_left_to_do(place, tmp_path, locked, archive, inspection):
+    installed = Uv(tmp_path, place, locked, archive)
     entries = {entry.path: entry for entry in inspection.entries}
     written = {}
     for path, entry in entries.items():
