@@ -11,6 +11,7 @@ from sealift_bundler import specfile
 from sealift_bundler.keys import PRIVATE_SUFFIX, PUBLIC_SUFFIX, KeyFiles, write_new
 from sealift_bundler.packed import Packed
 from sealift_installer.errors import UsageError, host_errors, printable
+from sealift_installer.presence import exists
 from sealift_schemas.keys import TOOL_NAME
 from sealift_schemas.lean import replace
 from sealift_schemas.manifest import STREAM
@@ -69,11 +70,11 @@ def create_site(directory: Path) -> Path:
     """
     path = directory / specfile.NAME
     with host_errors("cannot make the site"):
-        if path.exists():
+        if exists(path):
             raise UsageError(f"there is a site already: {path}")
         directory.mkdir(parents=True, exist_ok=True)
         ignore = directory / ".gitignore"
-        if not ignore.exists():
+        if not exists(ignore):
             ignore.write_text(_GITIGNORE, "utf-8")
         text = _SPEC.format(stream=stream_name(directory.resolve().name))
         write_new(path, text.encode(), 0o666)
@@ -99,9 +100,7 @@ def read_site(start: Path) -> Site:
 def find_site(start: Path) -> Path | None:
     """Return the nearest directory from `start` upwards that holds a sealift.toml, or None."""
     here = start.absolute()
-    return next(
-        (place for place in (here, *here.parents) if (place / specfile.NAME).exists()), None
-    )
+    return next((place for place in (here, *here.parents) if exists(place / specfile.NAME)), None)
 
 
 def find_key(name: str, directory: Path) -> KeyFiles:

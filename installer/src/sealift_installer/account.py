@@ -76,7 +76,7 @@ def _link(prefix: Prefix, publication: Publication) -> None:
 
 def start_from_host(store: StateStore, host: HostTrust) -> None:
     """Let a new prefix trust what the host does; without a root of the host it stays without one."""
-    if host.state is None or store.exists() or store.log.path.exists():
+    if host.state is None or store.exists() or store.log.exists():
         return
     root = host.state.root
     event = Event(

@@ -43,7 +43,7 @@ def open_bundle(bundle: Path, prefix: Path, terms: Terms, place: HostPlace = HOS
     where = Prefix(prefix)
     host = add_prefix(load_host(place), where)
     store = StateStore(where.state)
-    new = not store.exists() and not store.log.path.exists()
+    new = not store.exists() and not store.log.exists()
     state = host.state if new and host.state is not None else store.load()
     authenticated = authenticate(Bundle(bundle), state, terms, host)
     if wanted_evidence(host.policies):

@@ -64,7 +64,7 @@ def import_root(
     policies = _check_against_host(given, prefix, place)
     store = StateStore(prefix.state)
     with prefix.lock(progress.note):
-        if not store.exists() and not store.log.path.exists():
+        if not store.exists() and not store.log.exists():
             return _record(store, TrustState(given), given, now, "given by hand")
         state = store.load(removed=True)
         if state.removed:

@@ -22,6 +22,7 @@ from typing import BinaryIO
 from sealift_installer.durable import make_directory
 from sealift_installer.errors import HostError, host_errors, printable
 from sealift_installer.lock import take_lock
+from sealift_installer.presence import is_directory
 
 # How long another run is waited for: it may be writing several interpreters to a slow disk.
 LOCK_SECONDS = 600.0
@@ -70,7 +71,7 @@ class Prefix:
             return tuple(
                 path
                 for path in (self.path, self.state)
-                if path.is_dir() and path.stat().st_mode & stat.S_IWOTH
+                if is_directory(path) and path.stat().st_mode & stat.S_IWOTH
             )
 
     def parent(self, kind: str) -> Path:
@@ -105,7 +106,7 @@ class Prefix:
         for kind in ("interpreter", "tool"):
             directory = self._staging(kind)
             with host_errors("cannot look for what an earlier run left"):
-                found += sorted(directory.iterdir()) if directory.is_dir() else ()
+                found += sorted(directory.iterdir()) if is_directory(directory) else ()
         return tuple(path for path in found if not discard(path))
 
     def _staging(self, kind: str) -> Path:

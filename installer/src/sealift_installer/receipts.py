@@ -15,6 +15,7 @@ from sealift_installer import __version__
 from sealift_installer.durable import sync_directory
 from sealift_installer.errors import Untrusted, host_errors, mismatch, printable
 from sealift_installer.prefix import check_kept, open_kept
+from sealift_installer.presence import exists
 from sealift_schemas.lean import dataclass, field
 from sealift_schemas.receipt import (
     FIRST,
@@ -127,6 +128,11 @@ class ReceiptLog:
     def __init__(self, path: Path) -> None:
         self.path = path
 
+    def exists(self) -> bool:
+        """Tell whether there is one. Raises HostError if nobody can tell."""
+        with host_errors("cannot look for the receipts"):
+            return exists(self.path)
+
     def read_tail(self) -> Tail:
         """Return the end of the record, without reading all of it.
 
@@ -153,7 +159,7 @@ class ReceiptLog:
             HostError: they cannot be written.
         """
         with host_errors("cannot write the receipts"):
-            existed = self.path.exists()
+            existed = exists(self.path)
             descriptor = os.open(self.path, _APPEND, _MODE)
             try:
                 check_kept(descriptor, self.path)

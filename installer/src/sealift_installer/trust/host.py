@@ -208,7 +208,7 @@ def _load_state(place: HostPlace) -> TrustState | None:
         path = store.directory / name
         if _is_there(path):
             _check_belongs(path, owners, stat.S_ISDIR if name == "roots" else stat.S_ISREG)
-    if not store.exists() and not store.log.path.exists():
+    if not store.exists() and not store.log.exists():
         return None
     # Receipts without a state are no fresh start: `load` says so.
     state = store.load(removed=True)

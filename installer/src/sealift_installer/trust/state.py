@@ -15,6 +15,7 @@ from sealift_installer.durable import make_directory, sync_directory, write_dura
 from sealift_installer.errors import HostError, Untrusted, host_errors, mismatch, printable
 from sealift_installer.limits import LIMITS, Limits
 from sealift_installer.prefix import open_kept
+from sealift_installer.presence import exists
 from sealift_installer.receipts import Event, ReceiptLog, hash_line
 from sealift_installer.trust.roots import TrustedRoot, read_first_root
 from sealift_installer.trust.trusted import (
@@ -57,7 +58,7 @@ class StateStore:
     def exists(self) -> bool:
         """Tell whether a root was imported."""
         with host_errors("cannot look for the state"):
-            return self._file.exists()
+            return exists(self._file)
 
     def load(self, *, removed: bool = False) -> TrustState:
         """Return the state, in agreement with the receipts. Nothing is written.
@@ -118,7 +119,7 @@ class StateStore:
                     return file.read(_LIMIT + 1)
             except FileNotFoundError:
                 pass
-        if self.log.path.exists():
+        if self.log.exists():
             raise Untrusted(f"the state is gone, but not its receipts: {self._file}", hint=_HINT)
         raise Untrusted(
             f"this target trusts no root yet: {self._file} does not exist",
@@ -170,7 +171,7 @@ class StateStore:
         """Check that `state` descends from what is on disk, and complete the record."""
         with host_errors("cannot make the folder of the state"):
             make_directory(self.directory, self.directory)
-        if not self.exists() and not self.log.path.exists() and state.receipts == 0:
+        if not self.exists() and not self.log.exists() and state.receipts == 0:
             return
         stored = self.load(removed=True)
         if stored.head != state.head:
