@@ -79,6 +79,9 @@ def by_zipfile(root: Path, method: int) -> bytes:
                 info.create_system = 3
                 info.external_attr = (stat.S_IFLNK | 0o777) << 16
                 archive.writestr(info, os.fsencode(path.readlink()))
+            elif path.is_dir():
+                # Not `write`: from Python 3.14 on it does not say how a folder's name is encoded.
+                archive.writestr(zipfile.ZipInfo.from_file(path, name), b"")
             else:
                 archive.write(path, name)
     return buffer.getvalue()

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from backports import zstd
 
 from memory_source import MemorySource
 from sealift_installer.archives.decompress import decompress
@@ -17,6 +16,11 @@ from sealift_installer.archives.sniff import describe
 from sealift_installer.errors import Damaged
 from sealift_installer.limits import Limits
 from target import in_child
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 PLAIN = random.Random(1).randbytes(3000) + bytes(2_000_000) + b"end"
 SKIPPABLE = b"\x50\x2a\x4d\x18" + struct.pack("<L", 4) + b"skip"

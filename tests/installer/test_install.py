@@ -526,7 +526,8 @@ def test_a_real_interpreter_answers():
         pytest.skip("the tests run on another interpreter")
     name = f"cpython-{version}-{current_platform()}"
     program = Path(sys._base_executable)
-    configured = Path(sysconfig.get_config_var("prefix"))
+    # From Python 3.14 on `prefix` itself is that of a virtual environment.
+    configured = Path(sysconfig.get_config_var("installed_base"))
     smoke.smoke_test(program, Path(sys.base_prefix), name, configured)
     with pytest.raises(Damaged, match="the prefix it computes"):
         smoke.smoke_test(program, Path("/"), name, configured)

@@ -12,9 +12,17 @@ from target import Target, tool
 HEAVY = {"dataclasses", "inspect", "shutil", "lzma", "ctypes", "subprocess", "tempfile", "email"}
 
 
+# What argparse itself takes, from Python 3.14 on also to paint its help, is not ours to save.
+PARSER = "import argparse, sys\nif sys.version_info >= (3, 14): import _colorize\nprint(*sys.modules, file=sys.stderr)"
+COMMAND = "import sys; from sealift_installer.cli import main\ntry: main(sys.argv[1:])\nfinally: print(*sys.modules, file=sys.stderr)"
+
+
 def imported(*words: str | Path) -> set[str]:
-    """Return the modules that a command has imported when it is done."""
-    code = "import sys; from sealift_installer.cli import main\ntry: main(sys.argv[1:])\nfinally: print(*sys.modules, file=sys.stderr)"
+    """Return the modules that a command has imported when it is done, without argparse's own."""
+    return modules_of(COMMAND, *words) - modules_of(PARSER)
+
+
+def modules_of(code: str, *words: str | Path) -> set[str]:
     command = [sys.executable, "-c", code, *map(str, words)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return set(done.stderr.split())
