@@ -96,7 +96,7 @@ def build_bundle(site: Site, options: BuildOptions) -> Built:
         for other in find_leftovers(place):
             options.report(
                 f"left by a run that was killed: {other}\n"
-                "the same command as then makes use of it; else remove it"
+                "the same command as then goes on with it or removes it; else remove it yourself"
             )
         manifest = _write(place, site, lock, roots, options)
         if not options.signers:
